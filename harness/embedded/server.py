@@ -1,0 +1,78 @@
+"""The embedded server's process: ``python -m harness.embedded.server``; only ``targets/embedded.py`` starts it.
+
+It prints one line of JSON when it serves, and ends when its standard input closes, so it cannot outlive its parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+
+import moto.s3.models
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from harness.clock import ScaledClock
+from harness.embedded.guard import Guard
+from harness.embedded.principals import add_default_user
+
+HOST = "127.0.0.1"
+
+
+class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]
+    """HTTP/1.1 with keep-alive, no access log on the terminal, our own Date and Server headers only."""
+
+    protocol_version = "HTTP/1.1"
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Send the status line alone: the base class would add a second Date and a second Server header."""
+        self.send_response_only(code, message)
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's signature
+        """Drop werkzeug's access log: what is worth logging is delivered as records."""
+
+
+def serve(port: int, clock: ScaledClock, seed: int) -> None:
+    """Serve on loopback until standard input closes.
+
+    Args:
+        port: 0 for a free one.
+        clock: The clock shared with the harness.
+        seed: Makes delays and ids repeatable.
+    """
+    moto.s3.models.utcnow = lambda: clock.now().replace(tzinfo=None)
+    # moto writes an access log of its own, and a wrong one (embedded-server notes in docs/architecture.md).
+    moto.s3.models.S3Backend.log_incoming_request = lambda *_args, **_kwargs: None
+    add_default_user()
+    guard = Guard(DomainDispatcherApplication(create_backend_app), clock, seed)
+    try:
+        server = make_server(HOST, port, guard, threaded=True, request_handler=_QuietHandler)
+    except (OSError, SystemExit) as error:
+        print(json.dumps({"error": f"cannot listen on {HOST}:{port}: {error}"}), flush=True)
+        sys.exit(1)
+    stop = threading.Event()
+    threading.Thread(target=guard.delivery.run, args=(stop,), name="delivery", daemon=True).start()
+    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    print(json.dumps({"port": server.server_port}), flush=True)
+    sys.stdin.read()
+    stop.set()
+    server.shutdown()
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(description="AWS-like S3 and CloudTrail on loopback (use `s3logjam serve`).")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--factor", type=float, default=1.0)
+    parser.add_argument("--anchor", type=float, default=None)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    anchor = time.time() if options.anchor is None else options.anchor
+    serve(options.port, ScaledClock(options.factor, anchor), options.seed)
+
+
+if __name__ == "__main__":
+    main()

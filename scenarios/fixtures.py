@@ -1,0 +1,89 @@
+"""What scenarios ask for by parameter name. ``bucket``, ``s3``, ``call``, ``clock`` and ``account_id`` are the engine's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.scenario import StoredObject, Surroundings, fixture
+
+BODY = b"s3logjam measures what S3 logs\n"
+
+
+@fixture
+def stored_object(s3: Any, bucket: str, surroundings: Surroundings) -> StoredObject:
+    """An object of a few bytes in the test bucket."""
+    key = surroundings.new_name("object")
+    s3.put_object(Bucket=bucket, Key=key, Body=BODY)
+    return StoredObject(bucket, key, BODY)
+
+
+@fixture
+def new_key(surroundings: Surroundings) -> str:
+    """A key that does not exist yet."""
+    return surroundings.new_name("new")
+
+
+@fixture
+def fresh_bucket(surroundings: Surroundings) -> str:
+    """A bucket of its own, logged like the test bucket."""
+    return surroundings.new_bucket()
+
+
+@fixture
+def acl_bucket(surroundings: Surroundings) -> str:
+    """A bucket whose ownership setting allows ACLs."""
+    return surroundings.new_bucket(ObjectOwnership="ObjectWriter")
+
+
+@fixture
+def acl_object(s3: Any, acl_bucket: str) -> StoredObject:
+    """An object in a bucket that allows ACLs."""
+    s3.put_object(Bucket=acl_bucket, Key="acl-object", Body=BODY)
+    return StoredObject(acl_bucket, "acl-object", BODY)
+
+
+@fixture
+def versioned_bucket(s3: Any, surroundings: Surroundings) -> str:
+    """A bucket with versioning enabled."""
+    name = surroundings.new_bucket()
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+@fixture
+def locked_bucket(surroundings: Surroundings) -> str:
+    """A bucket with Object Lock enabled and no default retention."""
+    return surroundings.new_bucket(ObjectLockEnabledForBucket=True)
+
+
+@fixture
+def locked_object(s3: Any, locked_bucket: str) -> StoredObject:
+    """An object in a bucket with Object Lock; teardown lifts legal holds and bypasses GOVERNANCE retention."""
+    answer = s3.put_object(Bucket=locked_bucket, Key="locked-object", Body=BODY)
+    return StoredObject(locked_bucket, "locked-object", BODY, answer.get("VersionId"))
+
+
+@fixture
+def archived_object(s3: Any, bucket: str, surroundings: Surroundings) -> StoredObject:
+    """An object in the GLACIER storage class."""
+    key = surroundings.new_name("archived")
+    s3.put_object(Bucket=bucket, Key=key, Body=BODY, StorageClass="GLACIER")
+    return StoredObject(bucket, key, BODY)
+
+
+@fixture
+def upload(s3: Any, bucket: str, surroundings: Surroundings) -> Iterator[dict[str, str]]:
+    """A started multipart upload, as the parameters that name it; aborted afterwards if it is still there."""
+    key = surroundings.new_name("multipart")
+    started = s3.create_multipart_upload(Bucket=bucket, Key=key)
+    named = {"Bucket": bucket, "Key": key, "UploadId": started["UploadId"]}
+    yield named
+    unfinished = s3.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
+    if any(each["UploadId"] == named["UploadId"] for each in unfinished):
+        s3.abort_multipart_upload(**named)
+
+
+@fixture
+def uploaded_part(s3: Any, upload: dict[str, str]) -> dict[str, Any]:
+    """The one part of a multipart upload, as CompleteMultipartUpload names it."""
+    answer = s3.upload_part(**upload, PartNumber=1, Body=BODY)
+    return {"PartNumber": 1, "ETag": answer["ETag"]}

@@ -1,0 +1,106 @@
+"""Objects: put, get, head, copy, delete, batch delete, restore, select, and the attributes that are read."""
+
+from typing import Any
+
+from harness.scenario import Caller, Records, StoredObject, Surroundings, scenario
+from scenarios.fixtures import BODY
+
+BATCH = 3
+
+
+@scenario("PutObject")
+def put_object(call: Caller, bucket: str, new_key: str) -> None:
+    """Put a few bytes."""
+    call(Bucket=bucket, Key=new_key, Body=BODY)
+
+
+@scenario("GetObject", iam=["s3:GetObject", "s3:PutObject"])
+def get_object(call: Caller, stored_object: StoredObject) -> None:
+    """Read a whole object."""
+    call(Bucket=stored_object.bucket, Key=stored_object.key)
+
+
+@scenario("HeadObject", iam=["s3:GetObject", "s3:PutObject"])
+def head_object(call: Caller, stored_object: StoredObject) -> None:
+    """Ask for an object's headers."""
+    call(Bucket=stored_object.bucket, Key=stored_object.key)
+
+
+@scenario("CopyObject", records=Records(server_access=2, cloudtrail=2), iam=["s3:GetObject", "s3:PutObject"])
+def copy_object(call: Caller, bucket: str, stored_object: StoredObject, new_key: str) -> None:
+    """One call, two records in each channel: the write, and the read of the source."""
+    call(Bucket=bucket, Key=new_key, CopySource={"Bucket": bucket, "Key": stored_object.key})
+
+
+@scenario("DeleteObject", iam=["s3:DeleteObject", "s3:PutObject"])
+def delete_object(call: Caller, stored_object: StoredObject) -> None:
+    """Delete one object."""
+    call(Bucket=stored_object.bucket, Key=stored_object.key)
+
+
+@scenario(
+    "DeleteObjects",
+    records=Records(server_access=1 + BATCH, cloudtrail=1 + BATCH),
+    iam=["s3:DeleteObject", "s3:PutObject"],
+)
+def delete_objects(call: Caller, s3: Any, bucket: str, surroundings: Surroundings) -> None:
+    """One call, one record of its own and one per key."""
+    keys = [surroundings.new_name("batch") for _ in range(BATCH)]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=BODY)
+    call(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+
+
+@scenario("GetObjectAttributes", iam=["s3:GetObject", "s3:GetObjectAttributes", "s3:PutObject"])
+def get_object_attributes(call: Caller, stored_object: StoredObject) -> None:
+    """Read size and storage class without the body."""
+    call(Bucket=stored_object.bucket, Key=stored_object.key, ObjectAttributes=["ObjectSize", "StorageClass"])
+
+
+@scenario("GetObjectTorrent", requires=["torrent"], iam=["s3:GetObjectTorrent", "s3:PutObject"])
+def get_object_torrent(call: Caller, stored_object: StoredObject) -> None:
+    """BitTorrent was retired in 2022; the operation is still in the model."""
+    call(Bucket=stored_object.bucket, Key=stored_object.key)
+
+
+@scenario("RestoreObject", iam=["s3:RestoreObject", "s3:PutObject"])
+def restore_object(call: Caller, archived_object: StoredObject) -> None:
+    """Ask for an archived object back; the request is measured, not the hours that it takes."""
+    wanted = {"Days": 1, "GlacierJobParameters": {"Tier": "Bulk"}}
+    call(Bucket=archived_object.bucket, Key=archived_object.key, RestoreRequest=wanted)
+
+
+@scenario("SelectObjectContent", iam=["s3:GetObject", "s3:PutObject"])
+def select_object_content(call: Caller, s3: Any, bucket: str, new_key: str) -> None:
+    """Query a CSV object (closed to new AWS customers since July 2024; the error is then the measurement)."""
+    s3.put_object(Bucket=bucket, Key=new_key, Body=b"name,size\na,1\nb,2\n")
+    call(
+        Bucket=bucket,
+        Key=new_key,
+        Expression="SELECT * FROM s3object",
+        ExpressionType="SQL",
+        InputSerialization={"CSV": {"FileHeaderInfo": "USE"}},
+        OutputSerialization={"CSV": {}},
+    )
+
+
+@scenario("RenameObject", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"])
+def rename_object(call: Caller, s3: Any, surroundings: Surroundings) -> None:
+    """Directory buckets only; they have no server access logs."""
+    bucket = surroundings.new_bucket(kind="directory")
+    s3.put_object(Bucket=bucket, Key="before", Body=BODY)
+    call(Bucket=bucket, Key="after", RenameSource="before")
+
+
+@scenario("WriteGetObjectResponse", requires=["object-lambda"], records=Records(server_access=0))
+def write_get_object_response(call: Caller) -> None:
+    """Answers a request of an Object Lambda access point, which gives route and token to its function only."""
+    call(RequestRoute="io-route", RequestToken="token", Body=BODY)
+
+
+@scenario("UpdateObjectEncryption", iam=["s3:UpdateObjectEncryption", "s3:PutObject"])
+def update_object_encryption(call: Caller, stored_object: StoredObject, account_id: str) -> None:
+    """Change an object's encryption in place; on AWS the key must exist (docs/aws.md)."""
+    key_arn = f"arn:aws:kms:us-east-1:{account_id}:key/00000000-0000-4000-8000-000000000000"
+    wanted = {"SSEKMS": {"KMSKeyArn": key_arn}}
+    call(Bucket=stored_object.bucket, Key=stored_object.key, ObjectEncryption=wanted)
