@@ -93,6 +93,7 @@ configuration(
 # The deprecated twin has the same wire form; its DeleteBucketLifecycle is the one above.
 configuration(
     "BucketLifecycle",
+    on="fresh_bucket",
     put={"LifecycleConfiguration": {"Rules": OLD_RULES}},
     operations={"delete": ""},
     iam={"put": "s3:PutLifecycleConfiguration", "get": "s3:GetLifecycleConfiguration"},

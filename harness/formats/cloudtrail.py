@@ -19,6 +19,7 @@ from harness.model import CLOUDTRAIL, FieldValue, Parsed, Record, Reject
 MAX_DECOMPRESSED_BYTES = 256 * 2**20  # AWS writes at most 50 MB a file (CloudTrail User Guide, quotas, April 2026)
 MAX_DEPTH = 64  # levels; far above any S3 record, far below every Python's recursion limit
 MAX_PATH_CHARS = 16 * 2**20  # sum of one record's dotted paths; a long key over many leaves would multiply
+MAX_BROKEN = 1000  # entries; more of them are no log, and each costs the decoder a look at all the text before it
 MAX_REJECT_BYTES = 8192
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -112,7 +113,9 @@ _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_const
 
 def _entries(text: str) -> Iterator[tuple[str, object]]:
     """Yield raw text and value of every entry of every document; one that cannot be decoded is a ``_Broken``."""
-    position = brackets = 0  # brackets of the document that are open around its entries: 1 for a list, 2 with Records
+    position = broken = brackets = (
+        0  # brackets of the document that are open around its entries: 1 for a list, 2 with Records
+    )
     while found := _NEXT.search(text, position):
         start = found.start()
         opening = _OPENING.match(text, start) if brackets == 0 else None
@@ -122,11 +125,17 @@ def _entries(text: str) -> Iterator[tuple[str, object]]:
             end = _end_of_value(text, start + 1, depth=1) if brackets == 2 else start + 1
             if end < 0:
                 break
+            members = text[start + 1 : end]
+            if members and isinstance(_decode('{"":0' + members, 0, in_list=False)[0], _Broken):
+                yield members, _Broken("bad JSON after the list of Records")
             position, brackets = end, 0
         else:
             value, position = _decode(text, start, in_list=brackets > 0)
+            broken += isinstance(value, _Broken)
+            if broken > MAX_BROKEN:
+                value, position = _Broken(f"more than {MAX_BROKEN} damaged entries: the rest is not read"), len(text)
             yield text[start:position], value
-            if value is _CUT:
+            if value is _CUT or broken > MAX_BROKEN:
                 return
     if brackets:
         yield text[position:], _CUT
@@ -137,9 +146,8 @@ def _decode(text: str, start: int, *, in_list: bool) -> tuple[object, int]:
         return _DECODER.raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         broken = _Broken("nested too deeply" if isinstance(error, RecursionError) else f"bad JSON: {error}")
-    end = _end_of_value(text, start)
-    if not in_list and (line_end := text.find("\n{", start)) >= 0:  # JSON lines: the next record is a line of its own
-        end = line_end
+    line_end = -1 if in_list else text.find("\n{", start)  # JSON lines: the next record is a line of its own
+    end = line_end if line_end >= 0 else _end_of_value(text, start)
     if end < 0:
         return (_CUT if in_list or text[start] == "{" else broken), len(text)
     return broken, max(end, start + 1)

@@ -7,13 +7,11 @@ the turn-around time, anchored at the left, then referer, user agent and the lat
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from hashlib import sha256
-from itertools import chain
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_plus
 
 from harness.model import SERVER_ACCESS, FieldValue, Parsed, Record, Reject
 
@@ -32,28 +30,27 @@ _NUMERIC = ("http_status", "bytes_sent", "object_size", "total_time", "turn_arou
 _BLANKS = " \t\r\n\x0b\x0c"
 _TOO_FEW = "too few fields"
 _GAP = r"[ \t]++"
-_TOKEN = rf"([^ \t]++){_GAP}"
-_NUMBER = rf"(\d{{1,18}}+|-){_GAP}"  # 18 digits fit SQLite's INTEGER, and int() refuses more than 4300
+_TOKEN = rf"(?:-|([^ \t]++)){_GAP}"  # '-' leaves the group empty
+_NUMBER = rf"(?:-|(\d{{1,18}}+)){_GAP}"  # 18 digits fit SQLite's INTEGER, and int() refuses more than 4300
 
 # The request URI ends at the first quote that a status, an error code and four numbers follow: a request target has
 # no raw blanks, so only referer and user agent can forge that chain, and they stand further right. A key may have raw
 # blanks (old, unencoded logs) but then no quote, so that a damaged URI is rejected rather than read as part of a key.
 # Possessive quantifiers keep hostile lines linear.
 _HEAD = re.compile(
-    rf"{_TOKEN}{_TOKEN}\[([^\]]{{1,64}}+)\]{_GAP}{_TOKEN * 4}([^ \t]++(?:{_GAP}[^ \t\"]++)*?){_GAP}"
-    rf"(?:\"(.*?)\"|-){_GAP}(\d{{3}}|-){_GAP}([^ \t\"]++){_GAP}{_NUMBER * 4}",
+    rf"{_TOKEN * 2}\[([^\]]{{1,64}}+)\]{_GAP}{_TOKEN * 3}([^ \t]++){_GAP}"
+    rf"(?:-|([^ \t]++(?:{_GAP}[^ \t\"]++)*?)){_GAP}(?:\"(?:-|(.*?))\"|-){_GAP}"
+    rf"(?:-|(\d{{3}})){_GAP}(?:-|([^ \t\"]++)){_GAP}{_NUMBER * 4}",
     re.ASCII | re.DOTALL,
 )
 _BETWEEN_QUOTED = re.compile(r'"[ \t]++"')
 _BARE_DASH = re.compile(r"[ \t]++-(?![^ \t])")
-_FIELD = re.compile(r"[^ \t]++")
 _ROUGH_FIELD = re.compile(r'\[[^\]]*+\]?|"[^"]*+"?|[^ \t]++')  # only to say how many fields a bad line has
 _TIME_FIELD = re.compile(r"\[\d\d/[A-Za-z]{3,9}/\d{4}:")
 _TIME = re.compile(r"(\d\d?)/([A-Za-z]{3})[a-z]*/(\d{4}):(\d\d):(\d\d):(\d\d)[ \t]+([+-])(\d\d):?(\d\d)", re.ASCII)
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
 
-_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NEVER_ENCODED = re.compile(r'[\x00-\x20"<>\\\x7f-\U0010ffff]')  # what every URL encoder replaces
+_NOT_ENCODED = re.compile(r'[\x00-\x20"<>\\\x7f-\U0010ffff]|%(?![0-9A-Fa-f]{2})')  # what every URL encoder replaces
 _ENCODED_TWICE = re.compile(r"(?:[^%+]++|%25[0-9A-Fa-f]{2}|%2[Bb])*+")
 
 
@@ -107,34 +104,33 @@ def parse_line(line: str, offset: int) -> Record | Reject:
     tail = _tail(text[head.end() :])
     if isinstance(tail, str):
         return _reject(line, offset, tail)
-    event_time = _event_time(head[3])
+    groups = head.groups()
+    _, bucket, time, _, _, request_id, operation, key, _, status, error_code, *_ = groups
+    event_time = _event_time(time)
     if event_time is None:
-        return _reject(line, offset, f"time is not a date: {head[3]}")
-    count = head.re.groups + len(tail)
-    names: Sequence[str] = FIELDS if count <= len(FIELDS) else [*FIELDS, *(f"extra_{i}" for i in range(28, count + 1))]
-    plain = {
-        name: None if value == "-" else value for name, value in zip(names, chain(head.groups(), tail), strict=False)
-    }
-    fields: dict[str, FieldValue] = {**plain, "field_count": count}
+        return _reject(line, offset, f"time is not a date: {time}")
+    values = (*groups, *tail)
+    count = len(values)
+    names = FIELDS if count <= len(FIELDS) else (*FIELDS, *(f"extra_{i}" for i in range(28, count + 1)))
+    fields: dict[str, FieldValue] = dict(zip(names, values, strict=False))
     for name in _NUMERIC:
-        number = plain[name]
-        if number is not None:
-            fields[name] = int(number)
-    status, operation = plain["http_status"], head[7]
+        if digits := fields[name]:
+            fields[name] = int(digits)
+    fields["field_count"] = count
     return Record(
         channel=SERVER_ACCESS,
         name=operation,
         event_time=event_time,
-        request_id=plain["request_id"],
-        host_id=plain.get("host_id"),
+        request_id=request_id,
+        host_id=tail[3] if len(tail) > 3 else None,
         identity=sha256(encoded).hexdigest()[:32],
         raw=line,
         offset=offset,
-        bucket=plain["bucket"],
-        key=decode_key(head[8], operation),
-        user_agent=plain["user_agent"],
-        status=None if status is None else int(status),
-        error_code=plain["error_code"],
+        bucket=bucket,
+        key=None if key is None else decode_key(key, operation),
+        user_agent=tail[1],
+        status=int(status) if status else None,
+        error_code=error_code,
         fields=fields,
     )
 
@@ -157,15 +153,14 @@ def decode_key(raw: str, operation: str = "") -> str | None:
     """
     if raw == "-":
         return None
-    key = raw.encode("utf-8", "replace")
-    if ("%" in raw or "+" in raw) and not _NEVER_ENCODED.search(raw) and not _STRAY_PERCENT.search(raw):
+    if ("%" in raw or "+" in raw) and not _NOT_ENCODED.search(raw):
         if not operation.startswith("S3.") and _ENCODED_TWICE.fullmatch(raw):
-            key = unquote_to_bytes(key)
-        key = unquote_to_bytes(key.replace(b"+", b" "))
-    return key.decode("utf-8", "replace")
+            raw = raw.replace("%2B", "+").replace("%2b", "+").replace("%25", "%")
+        return unquote_plus(raw)
+    return raw if raw.isascii() else raw.encode("utf-8", "backslashreplace").decode()
 
 
-def _tail(text: str) -> list[str] | str:
+def _tail(text: str) -> list[str | None] | str:
     """Split what follows the turn-around time into referer, user agent and later fields, or say why not.
 
     The later fields hold no quotes, so a quoted user agent ends at the last quote of the line, whatever it forges.
@@ -190,11 +185,15 @@ def _tail(text: str) -> list[str] | str:
             return f"{_TOO_FEW}: no complete user agent"
     else:
         return "referer is neither quoted nor '-'"
-    if later[:1] not in ("", " ", "\t") or '"' in later:
-        return "a quote stands in a field after the user agent"
+    cut = later[:1] not in ("", " ", "\t")
+    if cut or '"' in later:
+        return (
+            f"{_TOO_FEW}: the last quote closes no field" if cut else "a quote stands in a field after the user agent"
+        )
     if "[" in later and _TIME_FIELD.search(later):
         return "another record begins in the same line"
-    return [referer, agent, *_FIELD.findall(later)]
+    values = (referer, agent, *filter(None, later.replace("\t", " ").split(" ")))
+    return [None if value == "-" else value for value in values]
 
 
 @lru_cache(maxsize=4096)

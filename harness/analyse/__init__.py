@@ -1,0 +1,1 @@
+"""Turns calls and records into cells: pairing, counting, delay, verdict."""

@@ -1,0 +1,109 @@
+"""Pairs records with calls: by request id first, then host id, then the marker, then (bucket, key, time).
+
+The way is kept with every pair. Records that are nobody's are counted and left alone: a trail shows the whole account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from harness.model import Call, Delivery, Record
+
+_MARKER = re.compile(r"s3lm/[0-9a-z]+/\d+")
+_SLACK = timedelta(seconds=2)
+
+
+class Way(StrEnum):
+    """How a record was found to belong to a call."""
+
+    REQUEST_ID = "request-id"
+    HOST_ID = "host-id"
+    MARKER = "marker"
+    PLACE_AND_TIME = "place-and-time"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One record of one call, and every delivery that carried it (more than one: duplicates)."""
+
+    call: Call
+    record: Record
+    way: Way
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(slots=True)
+class Joiner:
+    """Takes records one by one, so that a poll joins only what is new.
+
+    Args:
+        calls: Every call of the run, whatever its role.
+    """
+
+    calls: Iterable[Call]
+    unmatched: int = 0
+    _by_request_id: dict[str, Call] = field(default_factory=dict)
+    _by_host_id: dict[str, Call] = field(default_factory=dict)
+    _by_marker: dict[str, Call] = field(default_factory=dict)
+    _by_place: defaultdict[tuple[str | None, str | None], list[Call]] = field(default_factory=lambda: defaultdict(list))
+    _pairs: dict[tuple[str, str], Pair] = field(default_factory=dict)
+    _of_call: defaultdict[tuple[int, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for call in self.calls:
+            self._by_marker[call.marker] = call
+            if call.request_id:
+                self._by_request_id[call.request_id] = call
+            if call.host_id:
+                self._by_host_id[call.host_id] = call
+            if call.bucket and call.key:
+                self._by_place[call.bucket, call.key].append(call)
+
+    def add(self, record: Record, delivery: Delivery) -> Pair | None:
+        """Pair a record; returns None when it is not ours. A duplicate adds its delivery to the pair it repeats."""
+        identity = (record.channel, record.identity)
+        known = self._pairs.get(identity)
+        if known:
+            if delivery.name not in {d.name for d in known.deliveries} or record.offset != known.record.offset:
+                known = Pair(known.call, known.record, known.way, (*known.deliveries, delivery))
+                self._pairs[identity] = known
+            return known
+        found = self._find(record)
+        if found is None:
+            self.unmatched += 1
+            return None
+        pair = Pair(found[0], record, found[1], (delivery,))
+        self._pairs[identity] = pair
+        self._of_call[found[0].number, record.channel].append(record.identity)
+        return pair
+
+    def pairs(self, call: Call, channel: str) -> list[Pair]:
+        """Return the distinct records of a call in a channel."""
+        return [self._pairs[channel, identity] for identity in self._of_call[call.number, channel]]
+
+    def _find(self, record: Record) -> tuple[Call, Way] | None:
+        call = self._by_request_id.get(record.request_id or "")
+        if call:
+            return call, Way.REQUEST_ID
+        call = self._by_host_id.get(record.host_id or "")
+        if call:
+            return call, Way.HOST_ID
+        marker = _MARKER.search(record.user_agent or "")
+        if marker and marker[0] in self._by_marker:
+            return self._by_marker[marker[0]], Way.MARKER
+        if record.request_id or not (record.bucket and record.key and record.event_time):
+            # A record with another request id is another request, however close in place and time.
+            return None
+        near = [c for c in self._by_place[record.bucket, record.key] if _covers(c, record)]
+        return (near[0], Way.PLACE_AND_TIME) if len(near) == 1 else None
+
+
+def _covers(call: Call, record: Record) -> bool:
+    if record.event_time is None or call.received_at is None:
+        return False
+    return call.sent_at - _SLACK <= record.event_time <= call.received_at + _SLACK

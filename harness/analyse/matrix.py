@@ -1,0 +1,185 @@
+"""Builds the coverage matrix: every planned row in every channel, with a verdict and the evidence for it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from harness.analyse.delay import delay_seconds, summarise
+from harness.analyse.join import Joiner, Pair
+from harness.catalogue.fields import field_class
+from harness.model import Call, Cell, CellKey, Role, Verdict
+
+MAX_VALUES = 5
+"""Sample values kept per field and cell."""
+
+
+def absence_is_established(
+    call: Call, controls: Iterable[tuple[Call, bool]], now: datetime, absence_seconds: float
+) -> str | None:
+    """Decide whether a missing record may be called absent (docs/architecture.md, rule 5).
+
+    Args:
+        call: The call without a record.
+        controls: Control calls of the channel, each with whether its record has arrived.
+        now: The last time that the channel was polled.
+        absence_seconds: How long a record of the channel may be on its way.
+
+    Returns:
+        None when it may; else what is still missing.
+    """
+    before = after = False
+    for control, arrived in controls:
+        if arrived and control.sent_at <= call.sent_at:
+            before = True
+        if arrived and control.sent_at > call.sent_at:
+            after = True
+    if not before:
+        return "no control call from before it has arrived"
+    if not after:
+        return "no control call from after it has arrived"
+    waited = (now - (call.received_at or call.sent_at)).total_seconds()
+    if waited < absence_seconds:
+        return f"waited {_span(waited)} of the {_span(absence_seconds)} that a record may take"
+    return None
+
+
+def build(
+    planned: Mapping[CellKey, tuple[int, str]],
+    failures: Mapping[CellKey, str],
+    joiner: Joiner,
+    calls: Sequence[Call],
+    channels: Mapping[str, float],
+    polled_at: Mapping[str, datetime],
+) -> list[Cell]:
+    """Return one cell for each planned row and channel.
+
+    Args:
+        planned: Repeats per row (0: not run) and the reason.
+        failures: Why an execution of a row failed, where one did.
+        joiner: Has taken every record.
+        calls: Every call of the run.
+        channels: Per channel, how long a record may be on its way, in seconds.
+        polled_at: When each channel was last polled to the end.
+    """
+    subjects: defaultdict[CellKey, list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.role is Role.SUBJECT and call.cell:
+            subjects[call.cell].append(call)
+    cells = []
+    for channel, absence_seconds in channels.items():
+        controls = [(c, bool(joiner.pairs(c, channel))) for c in calls if c.role is Role.CONTROL]
+        for key, (repeats, why_not) in planned.items():
+            made = subjects.get(key, [])
+            if not repeats or not made:
+                reason = why_not or failures.get(key) or "no call was made"
+                cells.append(_not_run(key, channel, reason))
+                continue
+            missing: dict[str, int] = Counter()
+            for call in made:
+                if not joiner.pairs(call, channel):
+                    now = polled_at.get(channel, call.sent_at)
+                    open_question = absence_is_established(call, controls, now, absence_seconds)
+                    if open_question:
+                        missing[open_question] += 1
+            cells.append(_cell(key, channel, made, joiner, dict(missing), failures.get(key, ""), absence_seconds))
+    return cells
+
+
+def _not_run(key: CellKey, channel: str, reason: str) -> Cell:
+    return Cell(
+        operation=key.operation, variant=key.variant, channel=channel, verdict=Verdict.NOT_RUN, reason=reason
+    )
+
+
+def _cell(
+    key: CellKey,
+    channel: str,
+    made: Sequence[Call],
+    joiner: Joiner,
+    open_questions: Mapping[str, int],
+    failure: str,
+    absence_seconds: float,
+) -> Cell:
+    of_call = {call.number: joiner.pairs(call, channel) for call in made}
+    pairs = [pair for each in of_call.values() for pair in each]
+    logged = sum(1 for each in of_call.values() if each)
+    expected = sum(call.expected.get(channel, 1) for call in made)
+    short = [c for c in made if 0 < len(of_call[c.number]) < c.expected.get(channel, 1)]
+    reasons = []
+    if open_questions:
+        verdict = Verdict.PENDING
+        reasons.append("; ".join(f"{n} of {len(made)} calls: {why}" for why, n in open_questions.items()))
+    elif not logged:
+        verdict = Verdict.NOT_OBSERVED
+        # Rule of three: 0 of n seen bounds the logged share at 95 %.
+        bound = f", so the logged share is below {min(1.0, 3 / len(made)):.0%} (95 %)" if len(made) > 3 else ""
+        reasons.append(f"0 of {len(made)} within {_span(absence_seconds)}, controls before and after arrived{bound}")
+    elif logged < len(made) or short:
+        verdict = Verdict.PARTLY
+        reasons.append(f"{logged} of {len(made)} calls logged, {len(pairs)} of {expected} records")
+    else:
+        verdict = Verdict.LOGGED
+    if failure:
+        reasons.append(f"the call failed: {failure}" if _failed(made) else failure)
+    delays = [min(delay_seconds(pair) for pair in each) for each in of_call.values() if each]
+    return Cell(
+        operation=key.operation,
+        variant=key.variant,
+        channel=channel,
+        verdict=verdict,
+        calls=len(made),
+        logged=logged,
+        records=len(pairs),
+        expected=expected,
+        duplicates=sum(len(pair.deliveries) - 1 for pair in pairs),
+        names=_counts(pair.record.name for pair in pairs),
+        statuses=_counts(f"{c.status} {c.error_code}" if c.error_code else str(c.status) for c in made),
+        fields=_fields(channel, pairs),
+        joins=_counts(pair.way for pair in pairs),
+        delay=summarise(delays),
+        reason="; ".join(reasons),
+    )
+
+
+def _failed(made: Sequence[Call]) -> bool:
+    return any(call.status is None or call.status >= 400 for call in made)
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(str(v) for v in values).items()))
+
+
+def _fields(channel: str, pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
+    """Per field: its class, in how many records it has a value, and what was seen.
+
+    ``equal`` fields keep how often they equal the call and the values that do not; ``volatile`` ones keep no values;
+    all others keep up to ``MAX_VALUES`` distinct values.
+    """
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for pair in pairs:
+        for name, value in pair.record.fields.items():
+            expected = field_class(channel, name)
+            entry = found[name]
+            entry.setdefault("class", expected.kind)
+            entry.setdefault("present", 0)
+            entry["present"] += value is not None
+            if expected.kind == "equal":
+                same = value == getattr(pair.call, expected.call_attribute)
+                entry["equal"] = entry.get("equal", 0) + same
+                if not same:
+                    _sample(entry.setdefault("other", []), value)
+            elif expected.kind in ("format", "name"):
+                _sample(entry.setdefault("values", []), value)
+    return {name: found[name] for name in sorted(found)}
+
+
+def _sample(values: list[Any], value: Any) -> None:
+    if value not in values and len(values) < MAX_VALUES:
+        values.append(value)
+
+
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,86 @@
+"""Reads new log objects from a bucket without listing the old ones: keys are dated, so a time is a place to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+from harness.clock import Clock
+from harness.environment.site import code_of
+from harness.model import Delivery
+
+OVERLAP = timedelta(minutes=30)
+"""How far back a listing starts: objects may become visible out of the order of their names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFolder:
+    """A place whose keys are in the order of time.
+
+    Attributes:
+        prefix: Everything before the date.
+        by_day: Whether ``YYYY/MM/DD/`` follows the prefix.
+        name_at: The beginning of an object's name (after prefix and day) at a time.
+    """
+
+    prefix: str
+    by_day: bool
+    name_at: Callable[[datetime], str]
+
+    def listings(self, since: datetime, until: datetime) -> Iterator[tuple[str, str]]:
+        """Yield (prefix, start after) of the listings that cover a span of time."""
+        if not self.by_day:
+            yield self.prefix, self.prefix + self.name_at(since)
+            return
+        day = since.replace(hour=0, minute=0, second=0, microsecond=0)
+        while day <= until:
+            prefix = f"{self.prefix}{day:%Y/%m/%d}/"
+            yield prefix, prefix + self.name_at(max(since, day))
+            day += timedelta(days=1)
+
+
+def new_objects(
+    s3: Any, clock: Clock, channel: str, bucket: str, folder: LogFolder, since: datetime, known: set[str]
+) -> Iterator[Delivery]:
+    """Yield the log objects of a folder that are not known yet, read whole.
+
+    An object that vanishes between list and get is yielded without a body: it is counted, not lost. One whose body
+    breaks off is yielded with what came; the parser says what is missing.
+    """
+    for prefix, start_after in folder.listings(since - OVERLAP, clock.now() + OVERLAP):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
+        for page in pages:
+            for entry in page.get("Contents", []):
+                name = f"s3://{bucket}/{entry['Key']}"
+                if name in known:
+                    continue
+                seen_at = clock.now()
+                yield Delivery(
+                    channel=channel,
+                    name=name,
+                    arrived_at=entry["LastModified"],
+                    seen_at=seen_at,
+                    size_bytes=int(entry["Size"]),
+                    body=_body(s3, bucket, entry["Key"]),
+                )
+
+
+def _body(s3: Any, bucket: str, key: str) -> bytes | None:
+    try:
+        stream = s3.get_object(Bucket=bucket, Key=key)["Body"]
+    except ClientError as error:
+        if code_of(error) in ("NoSuchKey", "404"):
+            return None
+        raise
+    received = bytearray()
+    try:
+        for chunk in stream.iter_chunks():
+            received += chunk
+    except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+        pass  # The parser sees a truncated file and says so.
+    return bytes(received)

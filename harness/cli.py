@@ -1,0 +1,222 @@
+"""Arguments in, events out, no logic: the ``s3logjam`` command."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+from contextlib import suppress
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness import __version__, catalogue, scenario
+from harness.errors import ExitCode, LogjamError, UsageError
+from harness.events import RunFinished
+from harness.journal import FILE_NAME, Journal
+from harness.targets.embedded import ACCESS_KEY_ID, DEFAULT_FACTOR, NOTE, SECRET_ACCESS_KEY, EmbeddedTarget
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Measures which Amazon S3 call appears in which log, under which names, with which fields, and how late.
+
+Start with `s3logjam run`: it executes every S3 API call against a server on this machine that delivers logs as AWS does,
+waits for the records, and writes a coverage matrix to `results/latest`. That proves the harness, never AWS.
+
+Exit codes: 0 as expected, 1 drift or contradiction, 2 interrupted, 3 internal error, 4 usage or preflight,
+5 nothing selected, 6 deadline passed with records still pending.""",
+)
+
+
+class TargetName(StrEnum):
+    """Where calls go."""
+
+    EMBEDDED = "embedded"
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def duration(text: str) -> timedelta:
+    """Read ``90s``, ``45m``, ``6h``, ``2d`` or a sum like ``1h30m``."""
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text).strip():
+        raise UsageError(f"{text!r} is not a duration: write 90s, 45m, 6h, 2d or 1h30m")
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def _split(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values or [] for part in value.split(",") if part.strip())
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"s3logjam {__version__} (botocore {catalogue.botocore_version()})")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    target: Annotated[TargetName, typer.Option(help="Where calls go.")] = TargetName.EMBEDDED,
+    channels: Annotated[
+        list[str] | None, typer.Option(help="Channels to measure: server-access, cloudtrail; all by default.")
+    ] = None,
+    operations: Annotated[
+        list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl'. May be repeated.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each scenario is executed, interleaved.")] = 1,
+    seed: Annotated[int, typer.Option(help="Repeats delays, names and order of an embedded run exactly.")] = 1,
+    deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
+    factor: Annotated[
+        float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
+    ] = DEFAULT_FACTOR,
+    results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
+    matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+) -> None:
+    """Execute every selected S3 call, wait for its records, and write the coverage matrix.
+
+    By default: all 116 operations, both channels, the embedded target, in about 40 seconds. Files: see results/README.md.
+
+    Examples: `s3logjam run` · `s3logjam run --operations '*Acl' --channels cloudtrail` · `s3logjam run --repeats 10`
+    """
+    from harness.report.terminal import Terminal, show_matrix, show_summary  # noqa: PLC0415 - pandas loads slowly
+    from harness.run import Options, Run  # noqa: PLC0415
+
+    scenario.load()
+    options = Options(
+        results=results,
+        operations=_split(operations),
+        channels=_split(channels),
+        repeats=repeats,
+        seed=seed,
+        deadline=duration(deadline),
+    )
+    assert target is TargetName.EMBEDDED
+    console = Console()
+    pending = 0
+    code = ExitCode.OK
+    with EmbeddedTarget(seed=seed, factor=factor) as where:
+        one = Run(options, where)
+        with Terminal(console) as reporter:
+            try:
+                for event in one.events():
+                    reporter(event)
+                    if isinstance(event, RunFinished):
+                        pending = event.pending
+            except KeyboardInterrupt:
+                for event in one.interrupted():
+                    reporter(event)
+                code = ExitCode.INTERRUPTED
+        result = one.result
+    if result is not None:
+        (show_matrix if matrix else show_summary)(console, result)
+    if code is ExitCode.OK and pending:
+        console.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
+        code = ExitCode.PENDING
+    raise typer.Exit(code)
+
+
+@app.command("list")
+def list_(
+    operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
+) -> None:
+    """List the operations of the installed botocore, with their scenarios and what the embedded target can serve.
+
+    An operation that botocore knows and no scenario executes is shown as `no scenario yet`.
+    """
+    from harness.run import plan, selected_operations  # noqa: PLC0415
+
+    scenario.load()
+    console = Console()
+    rows = plan(_split(operations), EmbeddedTarget(seed=1), 1)
+    table = Table(pad_edge=False)
+    for name in ("operation", "variant", "form", "level", "tells it apart", "state on the embedded target"):
+        table.add_column(name, overflow="fold")
+    known = catalogue.operations()
+    for cell, (repeats, reason) in rows.items():
+        operation = known[cell.operation]
+        state = "runs" if repeats else f"not run: {reason}"
+        if operation.twins:
+            state += f"; same wire form as {', '.join(operation.twins)}"
+        form = f"{operation.method} {operation.uri.partition('?')[0]}"
+        table.add_row(cell.operation, cell.variant, form, operation.level.value, operation.subresource, state)
+    console.print(table)
+    names = selected_operations(_split(operations))
+    missing = [cell.operation for cell, (_, reason) in rows.items() if reason == "no scenario yet"]
+    console.print(f"{len(names)} operations of botocore {catalogue.botocore_version()}, {len(rows)} rows.")
+    if missing:
+        text = f"Warning: no scenario yet for {', '.join(missing)} (scenarios are complete for {catalogue.LOCKED_BOTOCORE})."
+        console.print(Text(text, style="yellow"))
+
+
+@app.command()
+def report(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+) -> None:
+    """Build the matrix of a run again from its journal, write its files and show it. Works on an interrupted run too."""
+    from harness.report.terminal import show_matrix, show_summary  # noqa: PLC0415
+    from harness.results import run_folder  # noqa: PLC0415
+    from harness.run import analyse  # noqa: PLC0415
+
+    folder = run_folder(run_path)
+    with Journal(folder / FILE_NAME) as journal:
+        result = analyse(journal, folder)
+    (show_matrix if matrix else show_summary)(Console(), result)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for a free one.")] = 0,
+    factor: Annotated[float, typer.Option(min=1, help="How many times as fast the server's clock runs.")] = DEFAULT_FACTOR,
+    seed: Annotated[int, typer.Option(help="Repeats delays and ids.")] = 1,
+) -> None:
+    """Serve S3, CloudTrail, IAM and STS on loopback until Ctrl+C, with access logs and trails that are really delivered.
+
+    Point any AWS client at it: `aws --endpoint-url http://127.0.0.1:PORT …` (docs/embedded.md walks through it).
+    """
+    with EmbeddedTarget(seed=seed, factor=factor, port=port) as target:
+        assert target.server is not None
+        typer.echo(f"Serving on http://127.0.0.1:{target.server.port} ({NOTE}; clock x{factor:g}). Ctrl+C ends it.")
+        typer.echo(f"export AWS_ENDPOINT_URL=http://127.0.0.1:{target.server.port} AWS_DEFAULT_REGION={target.region}")
+        typer.echo(f"export AWS_ACCESS_KEY_ID={ACCESS_KEY_ID} AWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}")
+        with suppress(KeyboardInterrupt):
+            while target.server.process.poll() is None:
+                time.sleep(0.2)
+        if target.server.process.poll() is not None:
+            raise LogjamError(f"the embedded server ended by itself: {target.server.errors.strip() or 'no message'}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command; every error becomes a message and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(args=arguments, standalone_mode=True)
+    except LogjamError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last net: a message instead of a traceback
+        typer.echo(f"Internal error ({type(error).__name__}): {error}\nPlease report it with the command line.", err=True)
+        sys.exit(ExitCode.INTERNAL)

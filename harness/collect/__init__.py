@@ -1,0 +1,1 @@
+"""Waits for records: one loop over all channels."""

@@ -1,0 +1,136 @@
+"""One poll loop: every channel at its own interval, until nothing is outstanding or the deadline has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import RetryCallState, Retrying, retry_if_result
+from tenacity.wait import wait_base
+
+from harness.channels import Channel
+from harness.clock import Clock
+from harness.environment.site import Site, code_of
+from harness.events import CollectProgress, Event, Warned
+from harness.model import Delivery, Record
+from harness.redact import without_secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """What is still to come, per channel.
+
+    Attributes:
+        arrived, expected: Records.
+        open_channels: Those that must be polled on.
+        waiting_for: What the wait is for, in the user's words.
+    """
+
+    arrived: Mapping[str, int]
+    expected: Mapping[str, int]
+    open_channels: frozenset[str]
+    waiting_for: str = ""
+
+
+@dataclass(slots=True)
+class Collector:
+    """Polls channels into the journal.
+
+    Args:
+        site: The run's resources.
+        channels: What to poll.
+        take: Called with every new record and its delivery.
+        outstanding: Called after each round with the times of the last complete polls.
+    """
+
+    site: Site
+    channels: Sequence[Channel]
+    take: Callable[[Record, Delivery], None]
+    outstanding: Callable[[Mapping[str, datetime]], Outstanding]
+    polled_at: dict[str, datetime] = field(default_factory=dict)
+    _due: dict[str, datetime] = field(default_factory=dict)
+    _warned: set[tuple[str, str]] = field(default_factory=set)
+    _events: list[Event] = field(default_factory=list)
+
+    def run(self, deadline: datetime) -> Iterator[Event]:
+        """Poll until nothing is outstanding or the deadline has passed; yields progress after every round.
+
+        Args:
+            deadline: On the run's clock. One last round is made at or after it.
+        """
+        clock = self.site.clock
+        rounds = Retrying(
+            sleep=clock.sleep,
+            wait=_UntilDue(clock, self._due, deadline),
+            stop=lambda _state: clock.now() >= deadline,
+            retry=retry_if_result(lambda outstanding: bool(outstanding.open_channels)),
+            retry_error_callback=lambda _state: None,
+        )
+        for attempt in rounds:
+            state = self._round(last=clock.now() >= deadline)
+            with attempt:
+                pass
+            attempt.retry_state.set_result(state)
+            yield from self._events
+            self._events.clear()
+            yield self._progress(state, deadline)
+
+    def _round(self, *, last: bool) -> Outstanding:
+        """Poll the channels that are due, or all of them in the last round."""
+        for channel in self.channels:
+            now = self.site.clock.now()
+            if last or now >= self._due.get(channel.name, now):
+                self._poll(channel)
+        return self.outstanding(self.polled_at)
+
+    def _progress(self, state: Outstanding, deadline: datetime) -> CollectProgress:
+        counts = self.site.journal.delivery_counts()
+        return CollectProgress(
+            arrived=state.arrived,
+            expected=state.expected,
+            rejects={channel: numbers["rejects"] for channel, numbers in counts.items()},
+            now=self.site.clock.now(),
+            deadline=deadline,
+            waiting_for=state.waiting_for,
+        )
+
+    def _poll(self, channel: Channel) -> None:
+        """Poll one channel once. An error of AWS's is told once and tried again at the next round."""
+        clock, journal = self.site.clock, self.site.journal
+        began = clock.now()
+        self._due[channel.name] = began + timedelta(seconds=channel.policy.interval_seconds)
+        since = datetime.fromisoformat(journal.cursor(channel.name) or journal.fact("started_at"))
+        try:
+            for delivery in channel.poll(self.site, since, journal.known_deliveries(channel.name)):
+                parsed = without_secrets(channel.parse(delivery))
+                journal.deliver(delivery, parsed)
+                for record in parsed.records:
+                    self.take(record, delivery)
+                if delivery.body is None:
+                    self._warn(channel.name, delivery.name, f"{delivery.name} vanished between list and get")
+                for reject in parsed.rejects:
+                    self._warn(channel.name, delivery.name, f"{delivery.name}: {reject.reason}")
+        except (ClientError, BotoCoreError) as error:
+            self._warn(channel.name, code_of(error), f"polling {channel.name} failed and goes on: {error}")
+            return
+        journal.move_cursor(channel.name, began.isoformat())
+        self.polled_at[channel.name] = began
+
+    def _warn(self, channel: str, what: str, message: str) -> None:
+        if (channel, what) not in self._warned:
+            self._warned.add((channel, what))
+            self._events.append(Warned(message=message))
+
+
+class _UntilDue(wait_base):
+    """A tenacity wait: until the next channel is due, and never past the deadline."""
+
+    def __init__(self, clock: Clock, due: Mapping[str, datetime], deadline: datetime) -> None:
+        self._clock, self._due, self._deadline = clock, due, deadline
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        now = self._clock.now()
+        upcoming = min([*self._due.values(), self._deadline])
+        return max(0.0, (max(upcoming, now) - now).total_seconds())

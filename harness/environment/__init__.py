@@ -1,0 +1,1 @@
+"""What a run builds in the account, and takes away again."""

@@ -1,0 +1,114 @@
+"""The resources of one run: every one is journaled before it is made, named after the run, and tagged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.clock import Clock
+from harness.errors import PreflightError
+from harness.journal import Journal
+
+PREFIX = "s3lm"
+TAG_KEY = "s3lm"
+_LOG_DAYS = 30
+
+
+def code_of(error: Exception) -> str:
+    """Return the AWS error code of a ClientError, or the class name of anything else."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else type(error).__name__
+
+
+@dataclass(slots=True)
+class Site:
+    """Names, clients and journal of one run's resources.
+
+    Args:
+        session: A session that reaches the target, with the recorder attached.
+        run_id: Part of every name.
+    """
+
+    session: boto3.Session
+    journal: Journal
+    clock: Clock
+    run_id: str
+    account_id: str
+    region: str
+    on_created: Callable[[str, str], None] = lambda _kind, _name: None
+    s3: Any = field(init=False)
+    cloudtrail: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.s3 = self.session.client("s3")
+        self.cloudtrail = self.session.client("cloudtrail")
+
+    def bucket_name(self, kind: str) -> str:
+        """Return a bucket name in the account's own namespace: no stranger can ever own it, before or after the run."""
+        return f"{PREFIX}-{self.run_id}-{kind}-{self.account_id}-{self.region}-an"
+
+    @property
+    def source_prefix(self) -> str:
+        """What the names of all source buckets begin with, and no log bucket's."""
+        return f"{PREFIX}-{self.run_id}-src"
+
+    @property
+    def bucket(self) -> str:
+        """The main source bucket."""
+        return self.bucket_name("src")
+
+    @property
+    def log_bucket(self) -> str:
+        """Where server access logs arrive."""
+        return self.bucket_name("log")
+
+    @property
+    def trail_bucket(self) -> str:
+        """Where the trail's files arrive."""
+        return self.bucket_name("ct")
+
+    @property
+    def trail_name(self) -> str:
+        """The run's trail."""
+        return f"{PREFIX}-{self.run_id}"
+
+    def make(self, kind: str, name: str, create: Callable[[], Any], **detail: Any) -> None:
+        """Make a resource: journal the intent, do it, journal the deed.
+
+        Raises:
+            PreflightError: AWS refused; the message names the call and its error.
+        """
+        self.journal.resource(kind, name, "intended", self.clock.now(), **detail)
+        try:
+            create()
+        except (ClientError, BotoCoreError) as error:
+            raise PreflightError(f"cannot create {kind} {name}: {error}") from error
+        self.journal.resource(kind, name, "created", self.clock.now(), **detail)
+        self.on_created(kind, name)
+
+    def make_bucket(self, name: str, **parameters: Any) -> str:
+        """Create and tag a bucket in the account-regional namespace; returns its name."""
+        if self.region != "us-east-1":
+            parameters["CreateBucketConfiguration"] = {"LocationConstraint": self.region}
+
+        def create() -> None:
+            self.s3.create_bucket(Bucket=name, BucketNamespace="account-regional", **parameters)
+            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})
+
+        self.make("bucket", name, create)
+        return name
+
+    def make_log_bucket(self, name: str, policy: str) -> str:
+        """Create a bucket that logs are delivered to: private, SSE-S3, expiring, and never logged itself."""
+        self.make_bucket(name, ObjectOwnership="BucketOwnerEnforced")
+        blocked = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+        self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
+        encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+        self.s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encrypted)
+        expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": _LOG_DAYS}}
+        self.s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [expire]})
+        self.s3.put_bucket_policy(Bucket=name, Policy=policy)
+        return name

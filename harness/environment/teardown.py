@@ -1,0 +1,59 @@
+"""Takes away what a run has made, from the journal alone, in any state and as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.environment.site import Site, code_of
+
+_GONE = {"NoSuchBucket", "404", "TrailNotFoundException", "ResourceNotFoundException", "NoSuchUpload"}
+
+
+def teardown(site: Site) -> list[str]:
+    """Delete the journaled resources, the last made first (trails and sources before the log buckets).
+
+    Returns:
+        What could not be deleted, with the reason; empty when nothing is left.
+    """
+    left = []
+    deletes: dict[str, Callable[[Site, str], None]] = {"trail": _delete_trail, "bucket": _delete_bucket}
+    for kind, name, state, _detail in reversed(site.journal.resources()):
+        if state == "deleted":
+            continue
+        try:
+            deletes[kind](site, name)
+        except (ClientError, BotoCoreError) as error:
+            if code_of(error) not in _GONE:
+                left.append(f"{kind} {name}: {error}")
+                continue
+        site.journal.resource(kind, name, "deleted", site.clock.now())
+    return left
+
+
+def _delete_trail(site: Site, name: str) -> None:
+    site.cloudtrail.stop_logging(Name=name)
+    site.cloudtrail.delete_trail(Name=name)
+
+
+def _delete_bucket(site: Site, name: str) -> None:
+    """Empty a bucket (uploads, legal holds, GOVERNANCE retention, all versions) and delete it."""
+    for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
+        for upload in page.get("Uploads", []):
+            site.s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+    for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in entries]
+        if objects:
+            answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+            for failed in answer.get("Errors", []):
+                _delete_locked(site.s3, name, failed["Key"], failed.get("VersionId"))
+    site.s3.delete_bucket(Bucket=name)
+
+
+def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> None:
+    named = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
+    s3.put_object_legal_hold(**named, LegalHold={"Status": "OFF"})
+    s3.delete_object(**named, BypassGovernanceRetention=True)

@@ -1,0 +1,1 @@
+"""Executes scenarios, and journals every HTTP attempt that they make."""

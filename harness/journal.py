@@ -1,0 +1,320 @@
+"""The run's only durable state: an SQLite file, written before and after each deed.
+
+A process that is killed at any instant leaves a journal from which the run can be reported, continued or cleaned up.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness.errors import JournalError
+from harness.model import Call, CellKey, Delivery, Parsed, Record, Reject, Role
+
+FILE_NAME = "journal.sqlite"
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE plan (operation TEXT, variant TEXT, repeats INTEGER, reason TEXT, PRIMARY KEY (operation, variant));
+CREATE TABLE executions (
+    operation TEXT, variant TEXT, repeat INTEGER, state TEXT, failure TEXT, at TEXT,
+    PRIMARY KEY (operation, variant, repeat));
+CREATE TABLE resources (
+    number INTEGER PRIMARY KEY, kind TEXT, name TEXT, state TEXT, detail TEXT, at TEXT, UNIQUE (kind, name));
+CREATE TABLE calls (
+    number INTEGER PRIMARY KEY, operation TEXT, service TEXT, role TEXT, marker TEXT, sent_at TEXT,
+    cell_operation TEXT, cell_variant TEXT, repeat INTEGER, attempt INTEGER, method TEXT, host TEXT, path TEXT,
+    bucket TEXT, key TEXT, user_agent TEXT, received_at TEXT, server_date TEXT, status INTEGER, error_code TEXT,
+    request_id TEXT, host_id TEXT, expected TEXT, failure TEXT);
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY, channel TEXT, name TEXT, arrived_at TEXT, seen_at TEXT, size_bytes INTEGER,
+    state TEXT, UNIQUE (channel, name));
+CREATE TABLE records (
+    number INTEGER PRIMARY KEY, delivery INTEGER REFERENCES deliveries, channel TEXT, name TEXT, event_time TEXT,
+    request_id TEXT, host_id TEXT, identity TEXT, raw TEXT, place INTEGER, bucket TEXT, key TEXT, user_agent TEXT,
+    status INTEGER, error_code TEXT, fields TEXT);
+CREATE TABLE rejects (
+    number INTEGER PRIMARY KEY, delivery INTEGER REFERENCES deliveries, channel TEXT, reason TEXT, raw TEXT,
+    place INTEGER);
+CREATE TABLE cursors (channel TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX records_by_delivery ON records (delivery);
+"""
+
+
+class Journal:
+    """Reads and writes one run's journal. Use it as a context manager.
+
+    Args:
+        path: The SQLite file.
+        create: Whether to make a new one; an existing file is then an error.
+
+    Raises:
+        JournalError: The file cannot be created, opened or understood.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        if path.exists() == create:
+            raise JournalError(f"{path} exists already" if create else f"there is no journal at {path}")
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            if create:
+                self._db.executescript(_SCHEMA)
+                self.note("schema", SCHEMA_VERSION)
+            elif self.fact("schema") != SCHEMA_VERSION:
+                raise JournalError(f"{path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot use the journal {path}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot write the journal {self.path}: {error} (is the disk full?)") from error
+
+    def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot read the journal {self.path}: {error}") from error
+
+    # Facts of the run, cursors, plan
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a fact of the run (JSON)."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def fact(self, name: str, default: Any = None) -> Any:
+        """Return a fact, or the default."""
+        rows = self._read("SELECT value FROM facts WHERE name = ?", name)
+        return json.loads(rows[0]["value"]) if rows else default
+
+    def facts(self) -> dict[str, Any]:
+        """Return all facts."""
+        return {row["name"]: json.loads(row["value"]) for row in self._read("SELECT * FROM facts")}
+
+    def plan(self, cells: Mapping[CellKey, tuple[int, str]]) -> None:
+        """Keep the plan: repeats per cell (0: not run) and why not."""
+        with self._writing() as db:
+            rows = [(c.operation, c.variant, repeats, reason) for c, (repeats, reason) in cells.items()]
+            db.executemany("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?)", rows)
+
+    def planned(self) -> dict[CellKey, tuple[int, str]]:
+        """Return the plan in its order."""
+        rows = self._read("SELECT * FROM plan ORDER BY rowid")
+        return {CellKey(operation=r["operation"], variant=r["variant"]): (r["repeats"], r["reason"]) for r in rows}
+
+    def execution(self, cell: CellKey, repeat: int, state: str, failure: str | None, at: datetime) -> None:
+        """Keep the state of one execution: ``started`` before, ``done`` or ``failed`` after."""
+        with self._writing() as db:
+            values = (cell.operation, cell.variant, repeat, state, failure, _text(at))
+            db.execute("INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def executions(self) -> dict[tuple[CellKey, int], tuple[str, str | None]]:
+        """Return state and failure by (cell, repeat)."""
+        rows = self._read("SELECT * FROM executions ORDER BY rowid")
+        return {
+            (CellKey(operation=r["operation"], variant=r["variant"]), r["repeat"]): (r["state"], r["failure"])
+            for r in rows
+        }
+
+    # Resources
+
+    def resource(self, kind: str, name: str, state: str, at: datetime, **detail: Any) -> None:
+        """Keep the state of a resource: ``intended`` before it is made, ``created`` and ``deleted`` after the deed."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO resources (kind, name, state, detail, at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (kind, name) DO UPDATE SET state = excluded.state, at = excluded.at",
+                (kind, name, state, json.dumps(detail), _text(at)),
+            )
+
+    def resources(self) -> list[tuple[str, str, str, dict[str, Any]]]:
+        """Return (kind, name, state, detail) in the order of creation."""
+        rows = self._read("SELECT * FROM resources ORDER BY number")
+        return [(r["kind"], r["name"], r["state"], json.loads(r["detail"])) for r in rows]
+
+    # Calls
+
+    def next_call_number(self) -> int:
+        """Return the number of the next call."""
+        return int(self._read("SELECT COALESCE(MAX(number), 0) + 1 AS n FROM calls")[0]["n"])
+
+    def intend(self, call: Call) -> None:
+        """Write a call before it is sent."""
+        with self._writing() as db:
+            row = _call_row(call)
+            db.execute(f"INSERT INTO calls ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))  # noqa: S608
+
+    def complete(self, call: Call) -> None:
+        """Write what came back for a call."""
+        with self._writing() as db:
+            row = _call_row(call)
+            names = ", ".join(f"{name} = ?" for name in row)
+            db.execute(f"UPDATE calls SET {names} WHERE number = ?", [*row.values(), call.number])  # noqa: S608
+
+    def calls(self, *roles: Role) -> list[Call]:
+        """Return the calls in the order of sending, all or those of some roles."""
+        marks = ", ".join("?" * len(roles))
+        where = f"WHERE role IN ({marks})" if roles else ""
+        return [_call(row) for row in self._read(f"SELECT * FROM calls {where} ORDER BY number", *roles)]  # noqa: S608
+
+    # Deliveries and records
+
+    def known_deliveries(self, channel: str) -> set[str]:
+        """Return the names of the deliveries of a channel that were read or are gone."""
+        return {row["name"] for row in self._read("SELECT name FROM deliveries WHERE channel = ?", channel)}
+
+    def deliver(self, delivery: Delivery, parsed: Parsed) -> None:
+        """Write a delivery with its records and rejects, all or nothing; one that is known already is left alone."""
+        state = "vanished" if delivery.body is None else "read"
+        with self._writing() as db:
+            values = (delivery.channel, delivery.name, _text(delivery.arrived_at), _text(delivery.seen_at))
+            cursor = db.execute(
+                "INSERT OR IGNORE INTO deliveries (channel, name, arrived_at, seen_at, size_bytes, state)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (*values, delivery.size_bytes, state),
+            )
+            if not cursor.rowcount:
+                return
+            number = cursor.lastrowid
+            db.executemany(
+                "INSERT INTO records (delivery, channel, name, event_time, request_id, host_id, identity, raw, place,"
+                " bucket, key, user_agent, status, error_code, fields)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(number, *_record_row(record)) for record in parsed.records],
+            )
+            db.executemany(
+                "INSERT INTO rejects (delivery, channel, reason, raw, place) VALUES (?, ?, ?, ?, ?)",
+                [(number, r.channel, r.reason, r.raw, r.offset) for r in parsed.rejects],
+            )
+
+    def records(self) -> Iterator[tuple[Record, Delivery]]:
+        """Yield every record with its delivery, in the order of reading."""
+        query = (
+            "SELECT records.*, deliveries.name AS delivery_name, arrived_at, seen_at, size_bytes"
+            " FROM records JOIN deliveries ON deliveries.number = records.delivery ORDER BY records.number"
+        )
+        for row in self._read(query):
+            delivery = Delivery(
+                channel=row["channel"],
+                name=row["delivery_name"],
+                arrived_at=_time(row["arrived_at"]),
+                seen_at=_time(row["seen_at"]),
+                size_bytes=row["size_bytes"],
+            )
+            yield _record(row), delivery
+
+    def rejects(self) -> list[tuple[Reject, str]]:
+        """Return every reject with the name of its delivery."""
+        query = "SELECT rejects.*, deliveries.name AS file FROM rejects JOIN deliveries ON deliveries.number = delivery"
+        return [
+            (Reject(channel=r["channel"], reason=r["reason"], raw=r["raw"], offset=r["place"]), r["file"])
+            for r in self._read(query)
+        ]
+
+    def delivery_counts(self) -> dict[str, dict[str, int]]:
+        """Return per channel: deliveries, vanished ones, records and rejects."""
+        query = (
+            "SELECT channel, COUNT(*) AS deliveries, SUM(state = 'vanished') AS vanished FROM deliveries GROUP BY channel"
+        )
+        counts = {r["channel"]: {"deliveries": r["deliveries"], "vanished": r["vanished"]} for r in self._read(query)}
+        for table in ("records", "rejects"):
+            for row in self._read(f"SELECT channel, COUNT(*) AS n FROM {table} GROUP BY channel"):  # noqa: S608
+                counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})[table] = row["n"]
+        return {channel: {"records": 0, "rejects": 0} | numbers for channel, numbers in counts.items()}
+
+    def seen_request_ids(self, channel: str) -> dict[str, int]:
+        """Return how many distinct records of a channel carry each request id."""
+        query = "SELECT request_id, COUNT(DISTINCT identity) AS n FROM records WHERE channel = ? GROUP BY request_id"
+        return {row["request_id"]: row["n"] for row in self._read(query, channel) if row["request_id"]}
+
+    # Cursors
+
+    def cursor(self, channel: str) -> Any:
+        """Return where a channel's polling stands, or None."""
+        rows = self._read("SELECT value FROM cursors WHERE channel = ?", channel)
+        return json.loads(rows[0]["value"]) if rows else None
+
+    def move_cursor(self, channel: str, value: Any) -> None:
+        """Keep where a channel's polling stands (JSON)."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (channel, json.dumps(value)))
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _time_or_none(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _call_row(call: Call) -> dict[str, Any]:
+    row = {f.name: getattr(call, f.name) for f in fields(Call) if f.name != "cell"}
+    row["cell_operation"] = call.cell.operation if call.cell else None
+    row["cell_variant"] = call.cell.variant if call.cell else None
+    for name in ("sent_at", "received_at", "server_date"):
+        row[name] = _text(row[name])
+    row["expected"] = json.dumps(dict(call.expected))
+    return row
+
+
+def _call(row: sqlite3.Row) -> Call:
+    values = {f.name: row[f.name] for f in fields(Call) if f.name not in ("cell", "expected", "role")}
+    for name in ("sent_at", "received_at", "server_date"):
+        values[name] = _time_or_none(values[name])
+    cell = CellKey(operation=row["cell_operation"], variant=row["cell_variant"]) if row["cell_operation"] else None
+    return Call(cell=cell, expected=json.loads(row["expected"]), role=Role(row["role"]), **values)
+
+
+def _record_row(record: Record) -> tuple[Any, ...]:
+    text = json.dumps(dict(record.fields), ensure_ascii=False)
+    times = (_text(record.event_time), record.request_id, record.host_id, record.identity, record.raw, record.offset)
+    place = (record.bucket, record.key, record.user_agent, record.status, record.error_code, text)
+    return (record.channel, record.name, *times, *place)
+
+
+def _record(row: sqlite3.Row) -> Record:
+    same = ("channel", "name", "request_id", "host_id", "identity", "raw", "bucket", "key", "user_agent", "status")
+    return Record(
+        event_time=_time_or_none(row["event_time"]),
+        offset=row["place"],
+        error_code=row["error_code"],
+        fields=json.loads(row["fields"]),
+        **{name: row[name] for name in same},
+    )

@@ -1,0 +1,82 @@
+"""``matrix.csv``: one row per cell, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from harness import catalogue
+from harness.model import Cell, Verdict
+from harness.report import Result
+from harness.report.safe import csv_cell
+
+COLUMNS = (
+    "operation",
+    "variant",
+    "channel",
+    "verdict",
+    "calls",
+    "logged",
+    "records",
+    "expected_records",
+    "duplicates",
+    "names",
+    "statuses",
+    "joined_by",
+    "delay_n",
+    "delay_min_seconds",
+    "delay_p50_seconds",
+    "delay_p90_seconds",
+    "delay_max_seconds",
+    "level",
+    "twins",
+    "reason",
+    "target",
+    "target_note",
+    "clock_factor",
+)
+
+
+def row(cell: Cell, result: Result) -> dict[str, Any]:
+    """Return a cell as a row; numbers stay numbers, missing ones are None."""
+    operation = catalogue.operations().get(cell.operation)
+    ran = cell.verdict is not Verdict.NOT_RUN
+    delay = cell.delay
+    return {
+        "operation": cell.operation,
+        "variant": cell.variant,
+        "channel": cell.channel,
+        "verdict": cell.verdict.value,
+        "calls": cell.calls,
+        "logged": cell.logged,
+        "records": cell.records,
+        "expected_records": cell.expected if ran else None,
+        "duplicates": cell.duplicates,
+        "names": " ".join(cell.names),
+        "statuses": "; ".join(f"{status}: {n}" for status, n in cell.statuses.items()),
+        "joined_by": "; ".join(f"{way}: {n}" for way, n in cell.joins.items()),
+        "delay_n": delay.n if delay else None,
+        "delay_min_seconds": delay.min_seconds if delay else None,
+        "delay_p50_seconds": delay.median_seconds if delay else None,
+        "delay_p90_seconds": delay.p90_seconds if delay else None,
+        "delay_max_seconds": delay.max_seconds if delay else None,
+        "level": operation.level.value if operation else "",
+        "twins": " ".join(operation.twins) if operation else "",
+        "reason": cell.reason,
+        "target": result.facts["target"],
+        "target_note": result.facts.get("note", ""),
+        "clock_factor": result.facts.get("clock_factor", 1),
+    }
+
+
+def write(result: Result) -> list[Path]:
+    """Write the file; text that a spreadsheet would take for a formula is quoted."""
+    path = result.folder / "matrix.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        for cell in result.cells:
+            values = row(cell, result)
+            writer.writerow({k: csv_cell(v) if isinstance(v, str) else v for k, v in values.items()})
+    return [path]

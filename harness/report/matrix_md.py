@@ -1,0 +1,64 @@
+"""``matrix.md``: the matrix for reading, one row per operation and variant, one column per channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import catalogue
+from harness.model import Cell, Verdict
+from harness.report import Result
+from harness.report.safe import markdown_cell
+
+_SIGN = {
+    Verdict.LOGGED: "✅",
+    Verdict.PARTLY: "◐",
+    Verdict.NOT_OBSERVED: "❌",
+    Verdict.PENDING: "…",
+    Verdict.NOT_RUN: "–",
+}
+
+
+def span(seconds: float) -> str:
+    """Return seconds in the two largest units that matter: ``58 m``, ``2 h 5 m``."""
+    minutes = round(seconds / 60)
+    if abs(seconds) < 120:
+        return f"{round(seconds)} s"
+    return f"{minutes} m" if minutes < 60 else f"{minutes // 60} h {minutes % 60} m"
+
+
+def write(result: Result) -> list[Path]:
+    """Write the file."""
+    channels = list(dict.fromkeys(cell.channel for cell in result.cells))
+    rows: dict[tuple[str, str], dict[str, Cell]] = {}
+    for cell in result.cells:
+        rows.setdefault((cell.operation, cell.variant), {})[cell.channel] = cell
+    lines = [f"> {markdown_cell(result.headline)}", "", "# Coverage matrix", ""]
+    lines += [_counts(result), "", "Signs: " + ", ".join(f"{s} {v.value}" for v, s in _SIGN.items()) + ".", ""]
+    lines += [f"| operation | variant | {' | '.join(channels)} |", f"|---|---|{'---|' * len(channels)}"]
+    for (operation, variant), cells in rows.items():
+        known = catalogue.operations().get(operation)
+        twin = f" (same wire form as {', '.join(known.twins)})" if known and known.twins else ""
+        shown = " | ".join(_cell(cells[c]) for c in channels if c in cells)
+        lines.append(f"| {markdown_cell(operation)}{twin} | {markdown_cell(variant)} | {shown} |")
+    path = result.folder / "matrix.md"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return [path]
+
+
+def _counts(result: Result) -> str:
+    counts = {v: sum(1 for c in result.cells if c.verdict is v) for v in Verdict}
+    told = ", ".join(f"{n} {v.value}" for v, n in counts.items() if n)
+    return f"{len(result.cells)} cells: {told}. botocore {result.facts['botocore']}, seed {result.facts['seed']}."
+
+
+def _cell(cell: Cell) -> str:
+    parts = [_SIGN[cell.verdict], ", ".join(f"`{_code(name)}`" for name in cell.names)]
+    if cell.delay:
+        parts.append(f"after {span(cell.delay.median_seconds)}")
+    if cell.reason and cell.verdict is not Verdict.LOGGED:
+        parts.append(markdown_cell(cell.reason))
+    return " ".join(part for part in parts if part)
+
+
+def _code(name: str) -> str:
+    return markdown_cell(name).replace("\\_", "_").replace("\\`", "'")

@@ -1,0 +1,30 @@
+"""Log text is hostile: what an attacker chose is made inert for each kind of output before it gets there."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~])")
+
+
+def visible(text: str) -> str:
+    """Return a text with control, format and other invisible characters as escapes: ANSI, U+202E, newlines."""
+    return "".join(c if unicodedata.category(c)[0] != "C" else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def csv_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    text = visible(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def markdown_cell(text: str) -> str:
+    """Return a text that Markdown shows as it is, inside a table too."""
+    return _MARKDOWN.sub(r"\\\1", visible(text))

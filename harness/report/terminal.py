@@ -1,0 +1,196 @@
+"""The terminal: progress while it runs, the matrix and its summary afterwards; plain lines when it is no terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.events import (
+    CollectProgress,
+    Event,
+    ResourceCreated,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    ScenarioFinished,
+    StageStarted,
+    Warned,
+)
+from harness.model import Cell, Role, Verdict
+from harness.report import Result, headline
+from harness.report.matrix_md import span
+from harness.report.safe import visible
+
+_LOOK = {
+    Verdict.LOGGED: ("✓", "green"),
+    Verdict.PARTLY: ("◐", "yellow"),
+    Verdict.NOT_OBSERVED: ("✗", "red"),
+    Verdict.PENDING: ("…", "cyan"),
+    Verdict.NOT_RUN: ("–", "bright_black"),
+}
+_STAGES = {
+    "provision": "Creating buckets and trail",
+    "execute": "Executing scenarios",
+    "collect": "Waiting for records",
+    "teardown": "Deleting what was created",
+}
+_PLAIN_EVERY = 20
+_MAX_WARNINGS = 10
+
+
+class Terminal:
+    """Consumes a run's events; use it as a context manager around the run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=console,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._planned = 0
+        self._counted: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case RunStarted():
+                self._planned = event.planned
+                factor = event.clock_factor
+                self._line(headline({"target": event.target, "note": event.note, "clock_factor": factor}), "bold")
+                if factor != 1:
+                    self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
+                self._line(f"{event.planned} scenario executions, channels {', '.join(event.channels)} → {event.folder}")
+            case StageStarted(stage=stage) if stage in _STAGES:
+                self._stage(stage)
+            case ResourceCreated():
+                self._advance(f"{event.kind} {event.name}")
+            case ScenarioFinished():
+                self._advance(str(event.cell))
+                if event.failure:
+                    self._warn("failed", f"{event.cell}: {event.failure}")
+            case CollectProgress():
+                self._collected(event)
+            case Warned():
+                self._warn("warned", event.message)
+            case RunInterrupted():
+                self._line(f"Interrupted in stage {event.stage}; what was journaled is kept and reported.", "yellow")
+            case RunFinished() | StageStarted():
+                pass
+
+    def _stage(self, stage: str) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        total = self._planned if stage == "execute" else None
+        self._task = self._progress.add_task(_STAGES[stage], total=total, detail="")
+        if not self._live:
+            self._line(f"{_STAGES[stage]} …")
+
+    def _advance(self, detail: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, advance=1, detail=visible(detail)[:40])
+
+    def _collected(self, event: CollectProgress) -> None:
+        left = max(0.0, (event.deadline - event.now).total_seconds())
+        arrived, expected = sum(event.arrived.values()), sum(event.expected.values())
+        each = ", ".join(f"{c} {n}/{event.expected[c]}" for c, n in event.arrived.items())
+        if self._task is not None:
+            detail = f"{each}; deadline in {span(left)}"
+            self._progress.update(self._task, completed=arrived, total=expected, detail=detail)
+        self._counted["polls"] += 1
+        if not self._live and self._counted["polls"] % _PLAIN_EVERY == 1:
+            waiting = f"; waiting for {event.waiting_for}" if event.waiting_for else ""
+            self._line(f"  {event.now:%H:%M:%S}  {each}{waiting}; deadline in {span(left)}")
+
+    def _warn(self, kind: str, message: str) -> None:
+        self._counted[kind] += 1
+        if self._counted[kind] <= _MAX_WARNINGS:
+            self._line(f"  ! {message}", "yellow")
+        elif self._counted[kind] == _MAX_WARNINGS + 1:
+            self._line("  ! further ones of this kind are in the journal and in matrix.json", "yellow")
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._console.print(Text(visible(text), style=style), highlight=False, soft_wrap=True)
+
+
+def show_matrix(console: Console, result: Result) -> None:
+    """Print the whole matrix, one row per operation and variant, then the summary."""
+    channels = list(dict.fromkeys(cell.channel for cell in result.cells))
+    table = Table(title=f"Coverage matrix\n{result.headline}", title_justify="left", pad_edge=False)
+    table.add_column("operation", no_wrap=True, overflow="ellipsis", max_width=44)
+    if any(cell.variant != "ok" for cell in result.cells):
+        table.add_column("variant")
+    for channel in channels:
+        table.add_column(channel)
+    rows: dict[tuple[str, str], dict[str, Cell]] = {}
+    for cell in result.cells:
+        rows.setdefault((cell.operation, cell.variant), {})[cell.channel] = cell
+    for (operation, variant), cells in rows.items():
+        named = [Text(visible(operation))]
+        if any(cell.variant != "ok" for cell in result.cells):
+            named.append(Text(visible(variant)))
+        table.add_row(*named, *(_cell(cells[c]) for c in channels))
+    console.print(table)
+    show_summary(console, result)
+
+
+def _cell(cell: Cell) -> Text:
+    sign, style = _LOOK[cell.verdict]
+    parts = [sign, ", ".join(visible(name) for name in cell.names) or cell.verdict.value]
+    if cell.delay:
+        parts.append(span(cell.delay.median_seconds))
+    return Text(" ".join(parts), style=style)
+
+
+def show_summary(console: Console, result: Result) -> None:
+    """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason."""
+    table = Table(title=f"Summary\n{result.headline}", title_justify="left", pad_edge=False)
+    for name in ("channel", *(v.value for v in Verdict), "records", "delay p50", "max", "files", "rejects"):
+        table.add_column(name, justify="left" if name == "channel" else "right")
+    for channel in dict.fromkeys(cell.channel for cell in result.cells):
+        cells = [c for c in result.cells if c.channel == channel]
+        delays = sorted(c.delay.median_seconds for c in cells if c.delay)
+        largest = max((c.delay.max_seconds for c in cells if c.delay), default=None)
+        counts = result.deliveries.get(channel, {})
+        table.add_row(
+            channel,
+            *(str(sum(1 for c in cells if c.verdict is v)) for v in Verdict),
+            str(sum(c.records for c in cells)),
+            span(delays[len(delays) // 2]) if delays else "-",
+            span(largest) if largest is not None else "-",
+            str(counts.get("deliveries", 0)),
+            str(counts.get("rejects", 0)),
+        )
+    console.print(table)
+    notable = [c for c in result.cells if c.verdict is not Verdict.LOGGED or "failed" in c.reason]
+    for cell in notable:
+        sign, style = _LOOK[cell.verdict]
+        text = f"{sign} {cell.operation}[{cell.variant}] {cell.channel}: {cell.verdict.value}: {cell.reason}"
+        console.print(Text(visible(text), style=style), highlight=False, soft_wrap=True)
+    subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
+    executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
+    planned = len({(c.operation, c.variant) for c in result.cells})
+    end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
+    console.print(Text(visible(end), style="bold"), highlight=False, soft_wrap=True)

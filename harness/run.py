@@ -1,0 +1,373 @@
+"""The stages of a run in their order, each resumable from the journal: the one place that knows the whole way."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness import __version__, catalogue, scenario
+from harness.analyse import matrix
+from harness.analyse.join import Joiner
+from harness.channels import Channel, channels
+from harness.collect.loop import Collector, Outstanding
+from harness.environment.site import Site
+from harness.environment.teardown import teardown
+from harness.errors import NothingSelectedError, TargetError, UsageError
+from harness.events import Event, ResourceCreated, RunFinished, RunInterrupted, RunStarted, StageStarted, Warned
+from harness.execute.engine import RunSurroundings, execute
+from harness.execute.recorder import Recorder
+from harness.journal import FILE_NAME, Journal
+from harness.model import Call, CellKey, Role, Verdict
+from harness.report import Result, write_all
+from harness.targets import Target
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a run is asked to do.
+
+    Attributes:
+        operations: Glob patterns of operation names; empty for all.
+        channels: Channel names; empty for all.
+        deadline: How long after the last call records are waited for, on the run's clock.
+        keep: Leave the resources in place after the run.
+    """
+
+    results: Path = Path("results")
+    operations: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    repeats: int = 1
+    seed: int = 1
+    deadline: timedelta = timedelta(hours=6)
+    keep: bool = False
+
+
+def plan(operations: Sequence[str], target: Target, repeats: int) -> dict[CellKey, tuple[int, str]]:
+    """Return repeats (0: not run) and reason for every selected row, in the catalogue's order.
+
+    Raises:
+        NothingSelectedError: No operation matches.
+    """
+    by_operation: dict[str, list[scenario.Scenario]] = {}
+    for each in scenario.all_scenarios().values():
+        by_operation.setdefault(each.operation, []).append(each)
+    rows: dict[CellKey, tuple[int, str]] = {}
+    for name in selected_operations(operations):
+        excluded = scenario.all_exclusions().get(name)
+        for each in by_operation.get(name, []):
+            lacking = sorted(each.requires - target.capabilities)
+            reasons = [target.missing.get(c, f"the {target.name} target lacks {c}") for c in lacking]
+            rows[each.cell] = (0 if lacking else repeats, "; ".join(reasons))
+        if name not in by_operation:
+            rows[CellKey(operation=name)] = (0, excluded or "no scenario yet")
+    return rows
+
+
+def selected_operations(patterns: Sequence[str]) -> list[str]:
+    """Return the names of the operations that any of the glob patterns matches; all without patterns.
+
+    Raises:
+        NothingSelectedError: No operation matches.
+    """
+    wanted = [p.lower() for p in patterns] or ["*"]
+    names = [n for n in catalogue.operations() if any(fnmatchcase(n.lower(), pattern) for pattern in wanted)]
+    if not names:
+        raise NothingSelectedError(f"no operation matches {', '.join(patterns)}; `s3logjam list` shows what there is")
+    return names
+
+
+def selected_channels(names: Sequence[str]) -> list[Channel]:
+    """Return the channels of those names; all without names.
+
+    Raises:
+        UsageError: A name is unknown.
+    """
+    known = channels()
+    unknown = [n for n in names if n not in known and n != "all"]
+    if unknown:
+        raise UsageError(f"unknown channel {', '.join(unknown)}; there are {', '.join(known)}")
+    return [make() for name, make in known.items() if not names or name in names or "all" in names]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run, from an empty folder to the reports.
+
+    Args:
+        options: What to do.
+        target: A target that has been entered.
+    """
+
+    options: Options
+    target: Target
+    folder: Path = field(init=False)
+    journal: Journal = field(init=False)
+    _channels: list[Channel] = field(init=False)
+    _plan: dict[CellKey, tuple[int, str]] = field(init=False)
+    _site: Site | None = None
+    _recorder: Recorder | None = None
+    result: Result | None = None
+    _stage: str = "plan"
+    _pending: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._channels = selected_channels(self.options.channels)
+        self._plan = plan(self.options.operations, self.target, self.options.repeats)
+        run_id = f"{self.options.seed & 0xFFFFFFFF:08x}"
+        self.folder = _new_folder(self.options.results, self.target, run_id)
+        self.journal = Journal(self.folder / FILE_NAME, create=True)
+        facts = {
+            "run_id": run_id,
+            "target": self.target.name,
+            "note": self.target.note,
+            "region": self.target.region,
+            "clock_factor": self.target.clock.factor,
+            "seed": self.options.seed,
+            "repeats": self.options.repeats,
+            "channels": [c.name for c in self._channels],
+            "absence_seconds": {c.name: c.policy.absence_seconds for c in self._channels},
+            "started_at": self.target.clock.now().isoformat(),
+            "s3logjam": __version__,
+            "botocore": catalogue.botocore_version(),
+            "python": platform.python_version(),
+        }
+        for name, value in facts.items():
+            self.journal.note(name, value)
+        self.journal.plan(self._plan)
+
+    def events(self) -> Iterator[Event]:
+        """Do the run and tell what happens; the last event is ``RunFinished``.
+
+        Raises:
+            LogjamError: The run cannot be done; what was made is taken away again.
+        """
+        executions = sum(repeats for repeats, _ in self._plan.values())
+        yield RunStarted(
+            run_id=self.journal.fact("run_id"),
+            target=self.target.name,
+            note=self.target.note,
+            clock_factor=self.target.clock.factor,
+            planned=executions,
+            channels=tuple(c.name for c in self._channels),
+            folder=self.folder,
+        )
+        try:
+            yield from self._provision()
+            yield from self._execute()
+            yield from self._collect()
+            result = self._analyse()
+        except (Exception, GeneratorExit):
+            self._teardown()
+            raise
+        yield from self._finish()
+        verdicts = {v.value: sum(1 for cell in result.cells if cell.verdict is v) for v in Verdict}
+        yield RunFinished(verdicts=verdicts, pending=verdicts[Verdict.PENDING])
+
+    def interrupted(self) -> Iterator[Event]:
+        """Clean up after an interruption: report what was journaled, take away what was made."""
+        stage = self._stage
+        self.journal.note("interrupted", stage)
+        self._analyse()
+        yield from self._finish()
+        yield RunInterrupted(stage=stage)
+
+    def _provision(self) -> Iterator[Event]:
+        yield self._enter("provision")
+        clock = self.target.clock
+        session = self.target.session()
+        self._recorder = Recorder(self.journal, clock, self.journal.fact("run_id"))
+        self._recorder.attach(session)
+        with self._recorder.purpose(Role.SETUP):
+            try:
+                identity = session.client("sts").get_caller_identity()
+            except (ClientError, BotoCoreError) as error:
+                raise TargetError(f"the {self.target.name} target does not answer: {error}") from error
+            self.journal.note("account_id", identity["Account"])
+            self.journal.note("caller_arn", identity["Arn"])
+            self._site = Site(
+                session=session,
+                journal=self.journal,
+                clock=clock,
+                run_id=self.journal.fact("run_id"),
+                account_id=identity["Account"],
+                region=self.target.region,
+                on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
+            )
+            for channel in self._channels:
+                channel.enable(self._site)
+                yield from self._told()
+            self._site.make_bucket(self._site.bucket)
+            for channel in self._channels:
+                channel.watch(self._site, self._site.bucket)
+            yield from self._told()
+
+    def _execute(self) -> Iterator[Event]:
+        yield self._enter("execute")
+        site, recorder = self._ready()
+        by_cell = scenario.all_scenarios()
+        selected = [by_cell[key] for key, (repeats, _) in self._plan.items() if repeats]
+        surroundings = RunSurroundings(site, self._channels)
+        # Setup outside a scenario (control calls have a role of their own).
+        with recorder.purpose(Role.SETUP):
+            yield from execute(selected, self.options.repeats, recorder, surroundings)
+        self.journal.note("executed_at", self.target.clock.now().isoformat())
+
+    def _collect(self) -> Iterator[Event]:
+        yield self._enter("collect")
+        site, recorder = self._ready()
+        calls = self.journal.calls()
+        joiner = Joiner(calls)
+        subjects = [c for c in calls if c.role is Role.SUBJECT]
+        controls = [c for c in calls if c.role is Role.CONTROL]
+
+        def outstanding(polled_at: Mapping[str, datetime]) -> Outstanding:
+            return _outstanding(self._channels, subjects, controls, joiner, polled_at)
+
+        collector = Collector(site, self._channels, take=joiner.add, outstanding=outstanding)
+        deadline = self.target.clock.now() + self.options.deadline
+        with recorder.purpose(Role.POLL):
+            for event in collector.run(deadline):
+                self.journal.note("polled_at", {k: v.isoformat() for k, v in collector.polled_at.items()})
+                yield event
+
+    def _analyse(self) -> Result:
+        self._enter("analyse")
+        self.result = analyse(self.journal, self.folder)
+        return self.result
+
+    def _finish(self) -> Iterator[Event]:
+        if not self.options.keep:
+            yield self._enter("teardown")
+            for message in self._teardown():
+                yield Warned(message=f"not deleted: {message}")
+        _point_latest(self.options.results, self.folder)
+        self.journal.note("finished_at", self.target.clock.now().isoformat())
+
+    def _teardown(self) -> list[str]:
+        if self._site is None or self._recorder is None or self.options.keep:
+            return []
+        with self._recorder.purpose(Role.TEARDOWN):
+            return teardown(self._site)
+
+    def _enter(self, stage: str) -> StageStarted:
+        self._stage = stage
+        self.journal.note("stage", stage)
+        return StageStarted(stage=stage)
+
+    def _told(self) -> Iterator[Event]:
+        yield from self._pending
+        self._pending.clear()
+
+    def _ready(self) -> tuple[Site, Recorder]:
+        assert self._site is not None
+        assert self._recorder is not None
+        return self._site, self._recorder
+
+
+def analyse(journal: Journal, folder: Path) -> Result:
+    """Build the matrix of a journal and write all reports into a folder."""
+    calls = journal.calls()
+    joiner = Joiner(calls)
+    paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in journal.records()]
+    facts = journal.facts()
+    failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
+    cells = matrix.build(
+        planned=journal.planned(),
+        failures=failures,
+        joiner=joiner,
+        calls=calls,
+        channels=facts["absence_seconds"],
+        polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
+    )
+    result = Result(
+        folder=folder,
+        facts=facts,
+        cells=cells,
+        calls=calls,
+        paired=paired,
+        unmatched=joiner.unmatched,
+        deliveries=journal.delivery_counts(),
+        rejects=journal.rejects(),
+    )
+    write_all(result)
+    return result
+
+
+def _outstanding(
+    watched: Sequence[Channel],
+    subjects: Sequence[Call],
+    controls: Sequence[Call],
+    joiner: Joiner,
+    polled_at: Mapping[str, datetime],
+) -> Outstanding:
+    """Say per channel what is still to come: expected records, or the proof that there are none."""
+    arrived, expected, waiting, open_channels = {}, {}, [], set()
+    for channel in watched:
+        name = channel.name
+        seen = {c.number: len(joiner.pairs(c, name)) for c in (*subjects, *controls)}
+        wanted = {c.number: c.expected.get(name, 1) for c in (*subjects, *controls)}
+        arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
+        expected[name] = sum(wanted.values())
+        late = sum(1 for n in seen if seen[n] < wanted[n])
+        with_control = [(c, seen[c.number] > 0) for c in controls]
+        absent = [c for c in subjects if not wanted[c.number] and not seen[c.number]]
+        now = polled_at.get(name)
+        unproved = [
+            c for c in absent
+            if now is None or matrix.absence_is_established(c, with_control, now, channel.policy.absence_seconds)
+        ]  # fmt: skip
+        if late:
+            waiting.append(f"{name}: records of {late} calls")
+        if unproved:
+            waiting.append(f"{name}: proof that {len(unproved)} calls leave no record")
+        if late or unproved:
+            open_channels.add(name)
+    return Outstanding(
+        arrived=arrived, expected=expected, open_channels=frozenset(open_channels), waiting_for="; ".join(waiting)
+    )
+
+
+def _new_folder(results: Path, target: Target, run_id: str) -> Path:
+    """Make the run's folder.
+
+    Raises:
+        UsageError: It cannot be made or written.
+    """
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    for attempt in range(100):
+        folder = results / f"{stamp}-{target.name}-{run_id}{f'-{attempt}' if attempt else ''}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            if not results.is_dir():
+                raise UsageError(f"cannot write results: {results} is not a folder; choose another with --results") from error
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot write results in {results}: {error}; choose another folder with --results") from error
+        return folder
+    raise UsageError(f"cannot make a folder for this run in {results}")
+
+
+def _point_latest(results: Path, folder: Path) -> None:
+    """Point ``results/latest`` at a run, atomically; where links are not possible, a text file names it."""
+    link, fresh = results / LATEST, results / f".{LATEST}-{os.getpid()}"
+    try:
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(folder.name, target_is_directory=True)
+        if link.is_dir() and not link.is_symlink():
+            shutil.rmtree(fresh, ignore_errors=True)
+            return
+        fresh.replace(link)
+    except OSError:
+        (results / f"{LATEST}.txt").write_text(json.dumps(folder.name) + "\n", "utf-8")
