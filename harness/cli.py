@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -31,8 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""Measures which Amazon S3 call appears in which log, under which names, with which fields, and how late.
 
-Start with `s3logjam run`: it executes every S3 API call against a server on this machine that delivers logs as AWS does,
-waits for the records, and writes a coverage matrix to `results/latest`. That proves the harness, never AWS.
+Start with `s3logjam run`: it executes every S3 API call against a server on this machine that delivers logs as AWS
+does, waits for the records, and writes a coverage matrix to `results/latest`. That proves the harness, never AWS.
 
 Exit codes: 0 as expected, 1 drift or contradiction, 2 interrupted, 3 internal error, 4 usage or preflight,
 5 nothing selected, 6 deadline passed with records still pending.""",
@@ -90,11 +90,12 @@ def run(
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
-    By default: all 116 operations, both channels, the embedded target, in about 40 seconds. Files: see results/README.md.
+    By default: all 116 operations, both channels, the embedded target, in about 30 seconds. results/README.md explains
+    the files.
 
     Examples: `s3logjam run` · `s3logjam run --operations '*Acl' --channels cloudtrail` · `s3logjam run --repeats 10`
     """
-    from harness.report.terminal import Terminal, show_matrix, show_summary  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415 - pandas loads slowly
     from harness.run import Options, Run  # noqa: PLC0415
 
     scenario.load()
@@ -107,12 +108,12 @@ def run(
         deadline=duration(deadline),
     )
     assert target is TargetName.EMBEDDED
-    console = Console()
+    screen = console()
     pending = 0
     code = ExitCode.OK
     with EmbeddedTarget(seed=seed, factor=factor) as where:
         one = Run(options, where)
-        with Terminal(console) as reporter:
+        with Terminal(screen) as reporter:
             try:
                 for event in one.events():
                     reporter(event)
@@ -124,9 +125,9 @@ def run(
                 code = ExitCode.INTERRUPTED
         result = one.result
     if result is not None:
-        (show_matrix if matrix else show_summary)(console, result)
+        (show_matrix if matrix else show_summary)(screen, result)
     if code is ExitCode.OK and pending:
-        console.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
+        screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
         code = ExitCode.PENDING
     raise typer.Exit(code)
 
@@ -139,29 +140,31 @@ def list_(
 
     An operation that botocore knows and no scenario executes is shown as `no scenario yet`.
     """
+    from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import plan, selected_operations  # noqa: PLC0415
 
     scenario.load()
-    console = Console()
+    screen = console()
     rows = plan(_split(operations), EmbeddedTarget(seed=1), 1)
-    table = Table(pad_edge=False)
-    for name in ("operation", "variant", "form", "level", "tells it apart", "state on the embedded target"):
-        table.add_column(name, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("operation", "variant", "level", "form", "state"):
+        table.add_column(name, overflow="fold", no_wrap=name == "level")
     known = catalogue.operations()
     for cell, (repeats, reason) in rows.items():
         operation = known[cell.operation]
         state = "runs" if repeats else f"not run: {reason}"
         if operation.twins:
             state += f"; same wire form as {', '.join(operation.twins)}"
-        form = f"{operation.method} {operation.uri.partition('?')[0]}"
-        table.add_row(cell.operation, cell.variant, form, operation.level.value, operation.subresource, state)
-    console.print(table)
+        form = f"{operation.method} {'?' if operation.subresource else ''}{operation.subresource}"
+        table.add_row(cell.operation, cell.variant, operation.level.value, form, state)
+    screen.print(table)
     names = selected_operations(_split(operations))
     missing = [cell.operation for cell, (_, reason) in rows.items() if reason == "no scenario yet"]
-    console.print(f"{len(names)} operations of botocore {catalogue.botocore_version()}, {len(rows)} rows.")
+    screen.print(f"{len(names)} operations of botocore {catalogue.botocore_version()}, {len(rows)} rows.")
     if missing:
-        text = f"Warning: no scenario yet for {', '.join(missing)} (scenarios are complete for {catalogue.LOCKED_BOTOCORE})."
-        console.print(Text(text, style="yellow"))
+        text = f"Warning: no scenario yet for {', '.join(missing)}"
+        known_good = f" (the scenarios are complete for botocore {catalogue.LOCKED_BOTOCORE})."
+        screen.print(Text(text + known_good, style="yellow"))
 
 
 @app.command()
@@ -169,24 +172,26 @@ def report(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
 ) -> None:
-    """Build the matrix of a run again from its journal, write its files and show it. Works on an interrupted run too."""
-    from harness.report.terminal import show_matrix, show_summary  # noqa: PLC0415
+    """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too."""
+    from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
 
     folder = run_folder(run_path)
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
-    (show_matrix if matrix else show_summary)(Console(), result)
+    (show_matrix if matrix else show_summary)(console(), result)
 
 
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for a free one.")] = 0,
-    factor: Annotated[float, typer.Option(min=1, help="How many times as fast the server's clock runs.")] = DEFAULT_FACTOR,
+    factor: Annotated[
+        float, typer.Option(min=1, help="How many times as fast the server's clock runs.")
+    ] = DEFAULT_FACTOR,
     seed: Annotated[int, typer.Option(help="Repeats delays and ids.")] = 1,
 ) -> None:
-    """Serve S3, CloudTrail, IAM and STS on loopback until Ctrl+C, with access logs and trails that are really delivered.
+    """Serve S3, CloudTrail, IAM and STS on loopback until Ctrl+C; access logs and trails are really delivered.
 
     Point any AWS client at it: `aws --endpoint-url http://127.0.0.1:PORT …` (docs/embedded.md walks through it).
     """
@@ -217,6 +222,8 @@ def main(arguments: list[str] | None = None) -> Any:
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)
         sys.exit(ExitCode.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the last net: a message instead of a traceback
-        typer.echo(f"Internal error ({type(error).__name__}): {error}\nPlease report it with the command line.", err=True)
+    except Exception as error:
+        typer.echo(
+            f"Internal error ({type(error).__name__}): {error}\nPlease report it with the command line.", err=True
+        )
         sys.exit(ExitCode.INTERNAL)

@@ -11,7 +11,10 @@ from typing import Protocol
 class Clock(Protocol):
     """What the harness may ask of time. ``sleep`` and ``now`` are on the same scale."""
 
-    factor: float
+    @property
+    def factor(self) -> float:
+        """Seconds on this clock for each second of the machine's."""
+        ...
 
     def now(self) -> datetime:
         """Return the current time, aware UTC."""

@@ -84,7 +84,7 @@ class Call:
         number: Ordinal in the run, part of the marker.
         operation: botocore operation that was sent (not always the one under test: see ``cell``).
         service: botocore service name (``s3``, ``cloudtrail``, …).
-        cell: The cell that it belongs to; only subject calls have one.
+        cell: The row whose scenario made it.
         repeat: Which repetition of the scenario made it, from 0.
         marker: Text in the user agent that names this call and no other.
         sent_at, received_at: Client clock, aware UTC. ``received_at`` is None while no answer came.

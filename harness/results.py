@@ -35,7 +35,9 @@ class RunFiles:
     @cached_property
     def matrix(self) -> pd.DataFrame:
         """The coverage matrix: one row per operation, variant and channel (columns: results/README.md)."""
-        return pd.read_csv(self.folder / "matrix.csv", keep_default_na=False, na_values={"delay_p50_seconds": [""]} | _NA)
+        return pd.read_csv(
+            self.folder / "matrix.csv", keep_default_na=False, na_values={"delay_p50_seconds": [""]} | _NA
+        )
 
     @cached_property
     def cells(self) -> list[dict[str, Any]]:

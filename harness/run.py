@@ -351,10 +351,14 @@ def _new_folder(results: Path, target: Target, run_id: str) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError as error:
             if not results.is_dir():
-                raise UsageError(f"cannot write results: {results} is not a folder; choose another with --results") from error
+                raise UsageError(
+                    f"cannot write results: {results} is not a folder; choose another with --results"
+                ) from error
             continue
         except OSError as error:
-            raise UsageError(f"cannot write results in {results}: {error}; choose another folder with --results") from error
+            raise UsageError(
+                f"cannot write results in {results}: {error}; choose another folder with --results"
+            ) from error
         return folder
     raise UsageError(f"cannot make a folder for this run in {results}")
 

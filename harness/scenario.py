@@ -50,7 +50,9 @@ class StoredObject:
 class Caller(Protocol):
     """The call under test: keyword arguments of the scenario's operation, as boto3 takes them."""
 
-    def __call__(self, **parameters: Any) -> Any: ...
+    def __call__(self, **parameters: Any) -> Any:
+        """Make the call and return boto3's answer."""
+        ...
 
 
 class Surroundings(Protocol):
@@ -125,7 +127,7 @@ def scenario(
     iam: Sequence[str] = (),
     requires: Sequence[str] = (),
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Declare a function as the scenario of an operation; its parameters name fixtures, ``call`` is the call under test.
+    """Declare a function as the scenario of an operation; its parameters name fixtures, ``call`` makes the call.
 
     Args:
         operation: botocore's operation name.
@@ -197,8 +199,11 @@ def configuration(
 
     def run_verb(verb: str, fixtures: Mapping[str, Any]) -> None:
         target, s3, call = fixtures[on], fixtures["s3"], fixtures["call"]
-        place = {"Bucket": target.bucket, "Key": target.key} if isinstance(target, StoredObject) else {"Bucket": target}
-        place |= parameters or {}
+        place: dict[str, Any] = dict(parameters or {})
+        if isinstance(target, StoredObject):
+            place |= {"Bucket": target.bucket, "Key": target.key}
+        else:
+            place["Bucket"] = target
         value = put(**{name: fixtures[name] for name in put_needs}) if callable(put) else put
         named = place | ({identifier: value[identifier]} if identifier else {})
         if verb == "put":

@@ -75,7 +75,9 @@ def list_multipart_uploads(call: Caller, upload: dict[str, str]) -> None:
     call(Bucket=upload["Bucket"], Prefix=upload["Key"])
 
 
-@scenario("CreateSession", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"])
+@scenario(
+    "CreateSession", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"]
+)
 def create_session(call: Caller, surroundings: Surroundings) -> None:
     """Directory buckets only; they have no server access logs."""
     call(Bucket=surroundings.new_bucket(kind="directory"))

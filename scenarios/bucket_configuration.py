@@ -30,7 +30,9 @@ def analytics(bucket: str, account_id: str) -> dict[str, Any]:
 
 def inventory(bucket: str, account_id: str) -> dict[str, Any]:
     """A disabled inventory: the configuration is what is measured, no report is ever made."""
-    destination = {"S3BucketDestination": {"AccountId": account_id, "Bucket": f"arn:aws:s3:::{bucket}", "Format": "CSV"}}
+    destination = {
+        "S3BucketDestination": {"AccountId": account_id, "Bucket": f"arn:aws:s3:::{bucket}", "Format": "CSV"}
+    }
     settings = {
         "Id": "i1",
         "IsEnabled": False,
@@ -41,7 +43,7 @@ def inventory(bucket: str, account_id: str) -> dict[str, Any]:
     return {"Id": "i1", "InventoryConfiguration": settings}
 
 
-def replication(versioned_bucket: str, fresh_bucket: str, account_id: str, s3: Any) -> dict[str, Any]:
+def replication(fresh_bucket: str, account_id: str, s3: Any) -> dict[str, Any]:
     """A disabled rule to a second bucket; the role need not exist for that on the embedded target (docs/aws.md)."""
     s3.put_bucket_versioning(Bucket=fresh_bucket, VersioningConfiguration={"Status": "Enabled"})
     rule = {

@@ -1,4 +1,4 @@
-"""What scenarios ask for by parameter name. ``bucket``, ``s3``, ``call``, ``clock`` and ``account_id`` are the engine's."""
+"""What scenarios ask for by parameter name; ``bucket``, ``s3``, ``call``, ``clock`` and ``account_id`` are built in."""
 
 from collections.abc import Iterator
 from typing import Any

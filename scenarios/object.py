@@ -84,7 +84,9 @@ def select_object_content(call: Caller, s3: Any, bucket: str, new_key: str) -> N
     )
 
 
-@scenario("RenameObject", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"])
+@scenario(
+    "RenameObject", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"]
+)
 def rename_object(call: Caller, s3: Any, surroundings: Surroundings) -> None:
     """Directory buckets only; they have no server access logs."""
     bucket = surroundings.new_bucket(kind="directory")

@@ -14,7 +14,9 @@ def retention(clock: Clock) -> dict[str, Any]:
 
 
 configuration("ObjectAcl", on="acl_object", put={"ACL": "bucket-owner-full-control"})
-configuration("ObjectTagging", on="stored_object", put={"Tagging": {"TagSet": [{"Key": "purpose", "Value": "s3logjam"}]}})
+configuration(
+    "ObjectTagging", on="stored_object", put={"Tagging": {"TagSet": [{"Key": "purpose", "Value": "s3logjam"}]}}
+)
 configuration("ObjectRetention", on="locked_object", put=retention)
 configuration("ObjectLegalHold", on="locked_object", put={"LegalHold": {"Status": "OFF"}})
 configuration(

@@ -69,10 +69,8 @@ class Joiner:
         identity = (record.channel, record.identity)
         known = self._pairs.get(identity)
         if known:
-            if delivery.name not in {d.name for d in known.deliveries} or record.offset != known.record.offset:
-                known = Pair(known.call, known.record, known.way, (*known.deliveries, delivery))
-                self._pairs[identity] = known
-            return known
+            self._pairs[identity] = Pair(known.call, known.record, known.way, (*known.deliveries, delivery))
+            return self._pairs[identity]
         found = self._find(record)
         if found is None:
             self.unmatched += 1

@@ -89,9 +89,7 @@ def build(
 
 
 def _not_run(key: CellKey, channel: str, reason: str) -> Cell:
-    return Cell(
-        operation=key.operation, variant=key.variant, channel=channel, verdict=Verdict.NOT_RUN, reason=reason
-    )
+    return Cell(operation=key.operation, variant=key.variant, channel=channel, verdict=Verdict.NOT_RUN, reason=reason)
 
 
 def _cell(

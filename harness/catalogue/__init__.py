@@ -67,6 +67,7 @@ def _wire_form(model: OperationModel) -> tuple[object, ...]:
     """What a server can tell operations apart by: the URI, the endpoint, and the required query and headers."""
     endpoints = ("UseS3ExpressControlEndpoint", "UseObjectLambdaEndpoint")
     static = {p.name for p in model.static_context_parameters}
-    # Most bucket operations carry UseS3ExpressControlEndpoint for directory buckets only; at service level it is a host.
+    # Most bucket operations carry UseS3ExpressControlEndpoint for directory buckets only; at service level
+    # it is a host.
     special = static & set(endpoints) if "{Bucket}" not in model.http["requestUri"] else set()
     return (model.http["method"], model.http["requestUri"], tuple(sorted(special)), tuple(_required(model)))

@@ -44,7 +44,11 @@ class ServerAccessChannel:
 
     def watch(self, site: Site, bucket: str) -> None:
         """Switch logging on for a source bucket."""
-        target = {"TargetBucket": site.log_bucket, "TargetPrefix": PREFIX, "TargetObjectKeyFormat": {"SimplePrefix": {}}}
+        target = {
+            "TargetBucket": site.log_bucket,
+            "TargetPrefix": PREFIX,
+            "TargetObjectKeyFormat": {"SimplePrefix": {}},
+        }
         site.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": target})
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:

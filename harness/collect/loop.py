@@ -47,7 +47,7 @@ class Collector:
 
     site: Site
     channels: Sequence[Channel]
-    take: Callable[[Record, Delivery], None]
+    take: Callable[[Record, Delivery], object]
     outstanding: Callable[[Mapping[str, datetime]], Outstanding]
     polled_at: dict[str, datetime] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The configurations that moto does not keep, or keeps only in part: stored as they were put, returned as AWS shapes them.
+"""The configurations that moto lacks, or keeps only in part: stored as they were put, returned as AWS shapes them.
 
 A body that is not well-formed XML is refused; nothing is invented beyond what a reply's shape requires.
 """

@@ -117,7 +117,13 @@ class LogDelivery:
                     self._queue(exchange, CLOUDTRAIL_DELAY, "cloudtrail", each.arn, parts, event)
 
     def _queue(
-        self, exchange: Exchange, model: DelayModel, channel: str, source: str, parts: tuple[str, str, str], payload: Any
+        self,
+        exchange: Exchange,
+        model: DelayModel,
+        channel: str,
+        source: str,
+        parts: tuple[str, str, str],
+        payload: Any,
     ) -> None:
         with self._wake:
             index = self._sources.setdefault((channel, source), len(self._sources))

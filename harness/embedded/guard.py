@@ -109,7 +109,9 @@ class Guard:
     def _serve(self, operation: str | None, request: Request, environ: dict[str, Any]) -> Reply:
         try:
             if operation is None or operation in _NOT_SERVED:
-                why = _NOT_SERVED.get(operation or "", "A header or parameter implies functionality that is unknown here")
+                why = _NOT_SERVED.get(
+                    operation or "", "A header or parameter implies functionality that is unknown here"
+                )
                 raise RefusedError("NotImplemented", why, 501)
             if request.bucket and operation != "CreateBucket" and not self._bucket_exists(request.bucket):
                 raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
@@ -119,9 +121,12 @@ class Guard:
             return reply
         except RefusedError as refused:
             resource = escape(f"/{request.bucket or ''}{'/' + request.key if request.key else ''}")
-            inner = f"<Code>{refused.code}</Code><Message>{escape(refused.message)}</Message><Resource>{resource}</Resource>"
+            inner = f"<Code>{refused.code}</Code><Message>{escape(refused.message)}</Message>"
+            inner += f"<Resource>{resource}</Resource>"
             body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
-            return Reply(refused.status, b"" if request.method == "HEAD" else body, (("Content-Type", "application/xml"),))
+            return Reply(
+                refused.status, b"" if request.method == "HEAD" else body, (("Content-Type", "application/xml"),)
+            )
 
     def _after(self, operation: str, request: Request) -> None:
         """Keep what moto accepted but does not keep whole; forget what went with its bucket."""
@@ -138,7 +143,7 @@ class Guard:
         captured: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], _exc: Any = None) -> Callable[[bytes], object]:
-            captured[:] = [int(status.split()[0]), headers]
+            captured[:] = [int(status.split(maxsplit=1)[0]), headers]
             return lambda _data: None
 
         try:
@@ -156,7 +161,7 @@ class Guard:
     def _own_page(self, request: Request, start_response: Start) -> Iterable[bytes]:
         """Answer the server's own pages: ``ledger`` is the truth about every delivery, for tests and benchmarks."""
         name = request.target.removeprefix("/_s3logjam/").partition("?")[0]
-        pages = {
+        pages: dict[str, Callable[[], object]] = {
             "clock": lambda: {"factor": self.clock.factor, "anchor": self.clock.anchor},
             "ledger": lambda: list(self.delivery.ledger),
         }

@@ -64,8 +64,8 @@ def principal_of(access_key: str | None) -> Principal:
                 if role.access_key_id == access_key:
                     return _assumed_role(account_id, role, access_key)
     for account_id, partitions in list(iam_backends.items()):
-        for backend in partitions.values():
-            for user in backend.users.values():
+        for iam in partitions.values():
+            for user in iam.users.values():
                 if any(key.access_key_id == access_key for key in user.access_keys):
                     return _user(account_id, user.name, user.id, access_key)
     return _user(ACCOUNT_ID, USER_NAME, "AIDA" + "EMBEDDEDUNKNOWNKEY"[:17], access_key)

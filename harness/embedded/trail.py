@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -79,7 +79,11 @@ def _advanced(event: Event, selector: Mapping[str, Any]) -> bool:
 
 def _field(values: Sequence[str], condition: Mapping[str, Any]) -> bool:
     """One field selector: select operators are joined by OR, deselect operators by AND."""
-    tests = {"Equals": str.__eq__, "StartsWith": str.startswith, "EndsWith": str.endswith}
+    tests: dict[str, Callable[[str, str], bool]] = {
+        "Equals": str.__eq__,
+        "StartsWith": str.startswith,
+        "EndsWith": str.endswith,
+    }
     selecting = [(t, condition[n]) for n, t in tests.items() if condition.get(n)]
     if selecting and not any(test(v, wanted) for test, wants in selecting for wanted in wants for v in values):
         return False
@@ -145,7 +149,7 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
 
 
 def _parameters(exchange: Exchange) -> Event | None:
-    """Requested parameters: bucket, key, every query parameter, the x-amz-* headers that ask for something, the body."""
+    """Requested parameters: bucket, key, query, the x-amz-* headers that ask for something, the body."""
     request = exchange.request
     parameters: Event = {"Host": request.host}
     if request.bucket:

@@ -143,14 +143,16 @@ def _forms() -> tuple[_Form, ...]:
     for name in model.operation_names:
         operation = model.operation_model(name)
         path, _, fixed = operation.http["requestUri"].partition("?")
-        required = {"querystring": set(), "header": set()}
+        required: dict[str, set[str]] = {"querystring": set(), "header": set()}
         optional = set()
-        members = operation.input_shape.members if operation.input_shape else {}
+        shape_of = operation.input_shape
+        members = shape_of.members if shape_of else {}
+        needed = shape_of.required_members if shape_of else []
         for member, shape in members.items():
             location = shape.serialization.get("location")
             if location == "querystring":
                 optional.add(shape.serialization["name"])
-            if location in required and member in operation.input_shape.required_members:
+            if location in required and member in needed:
                 required[location].add(shape.serialization["name"])
         forms.append(
             _Form(

@@ -20,7 +20,9 @@ _LOG_DAYS = 30
 
 def code_of(error: Exception) -> str:
     """Return the AWS error code of a ClientError, or the class name of anything else."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else type(error).__name__
+    return (
+        str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else type(error).__name__
+    )
 
 
 @dataclass(slots=True)
@@ -104,7 +106,9 @@ class Site:
     def make_log_bucket(self, name: str, policy: str) -> str:
         """Create a bucket that logs are delivered to: private, SSE-S3, expiring, and never logged itself."""
         self.make_bucket(name, ObjectOwnership="BucketOwnerEnforced")
-        blocked = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+        blocked = dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+        )
         self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
         encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
         self.s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encrypted)

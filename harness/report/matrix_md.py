@@ -19,11 +19,12 @@ _SIGN = {
 
 
 def span(seconds: float) -> str:
-    """Return seconds in the two largest units that matter: ``58 m``, ``2 h 5 m``."""
-    minutes = round(seconds / 60)
-    if abs(seconds) < 120:
+    """Return seconds in the unit that suits them: ``45 s``, ``58 m``, ``2.1 h``, ``3.0 d``."""
+    if abs(seconds) < 90:
         return f"{round(seconds)} s"
-    return f"{minutes} m" if minutes < 60 else f"{minutes // 60} h {minutes % 60} m"
+    if abs(seconds) < 90 * 60:
+        return f"{round(seconds / 60)} m"
+    return f"{seconds / 3600:.1f} h" if abs(seconds) < 36 * 3600 else f"{seconds / 86_400:.1f} d"
 
 
 def write(result: Result) -> list[Path]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from statistics import median
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -82,7 +84,9 @@ class Terminal:
                 self._line(headline({"target": event.target, "note": event.note, "clock_factor": factor}), "bold")
                 if factor != 1:
                     self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
-                self._line(f"{event.planned} scenario executions, channels {', '.join(event.channels)} → {event.folder}")
+                self._line(
+                    f"{event.planned} scenario executions, channels {', '.join(event.channels)} → {event.folder}"
+                )
             case StageStarted(stage=stage) if stage in _STAGES:
                 self._stage(stage)
             case ResourceCreated():
@@ -132,65 +136,95 @@ class Terminal:
             self._line("  ! further ones of this kind are in the journal and in matrix.json", "yellow")
 
     def _line(self, text: str, style: str = "") -> None:
-        self._console.print(Text(visible(text), style=style), highlight=False, soft_wrap=True)
+        _line(self._console, text, style)
+
+
+def console() -> Console:
+    """Return a console for reports: as wide as the terminal, or 100 columns where there is none."""
+    probe = Console()
+    return probe if probe.is_terminal else Console(width=100)
 
 
 def show_matrix(console: Console, result: Result) -> None:
-    """Print the whole matrix, one row per operation and variant, then the summary."""
+    """Print the whole matrix, one row per operation and variant, then the summary.
+
+    A name that equals the operation's is shown as ``=``, so that those which differ stand out.
+    """
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
-    table = Table(title=f"Coverage matrix\n{result.headline}", title_justify="left", pad_edge=False)
-    table.add_column("operation", no_wrap=True, overflow="ellipsis", max_width=44)
-    if any(cell.variant != "ok" for cell in result.cells):
+    variants = any(cell.variant != "ok" for cell in result.cells)
+    _line(console, "Coverage matrix", "bold")
+    _line(console, result.headline)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("operation", overflow="fold", min_width=_usual_width([c.operation for c in result.cells]))
+    if variants:
         table.add_column("variant")
     for channel in channels:
-        table.add_column(channel)
+        usual = _usual_width([_cell(c).plain for c in result.cells if c.channel == channel])
+        table.add_column(channel, overflow="fold", min_width=usual)
+        table.add_column("delay", justify="right", no_wrap=True)
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in result.cells:
         rows.setdefault((cell.operation, cell.variant), {})[cell.channel] = cell
     for (operation, variant), cells in rows.items():
-        named = [Text(visible(operation))]
-        if any(cell.variant != "ok" for cell in result.cells):
-            named.append(Text(visible(variant)))
-        table.add_row(*named, *(_cell(cells[c]) for c in channels))
+        named = [Text(visible(operation)), *([Text(visible(variant))] if variants else [])]
+        for channel in channels:
+            cell = cells[channel]
+            delay = span(cell.delay.median_seconds) if cell.delay else ""
+            named += [_cell(cell), Text(delay, style="bright_black")]
+        table.add_row(*named)
     console.print(table)
     show_summary(console, result)
 
 
+def _usual_width(texts: list[str]) -> int:
+    """A width that four in five texts fit into; the longest may wrap."""
+    lengths = sorted(len(text) for text in texts)
+    return lengths[len(lengths) * 4 // 5 - 1] if lengths else 0
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(visible(text), style=style), highlight=False, soft_wrap=True)
+
+
 def _cell(cell: Cell) -> Text:
     sign, style = _LOOK[cell.verdict]
-    parts = [sign, ", ".join(visible(name) for name in cell.names) or cell.verdict.value]
-    if cell.delay:
-        parts.append(span(cell.delay.median_seconds))
-    return Text(" ".join(parts), style=style)
+    names = ["=" if name == cell.operation else visible(name) for name in cell.names]
+    return Text(f"{sign} {', '.join(names) or cell.verdict.value}", style=style)
 
 
 def show_summary(console: Console, result: Result) -> None:
     """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason."""
-    table = Table(title=f"Summary\n{result.headline}", title_justify="left", pad_edge=False)
-    for name in ("channel", *(v.value for v in Verdict), "records", "delay p50", "max", "files", "rejects"):
+    _line(console, "Summary", "bold")
+    _line(console, result.headline)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("channel", *(v.value for v in Verdict), "records", "p50", "max", "files", "rejects"):
         table.add_column(name, justify="left" if name == "channel" else "right")
     for channel in dict.fromkeys(cell.channel for cell in result.cells):
         cells = [c for c in result.cells if c.channel == channel]
-        delays = sorted(c.delay.median_seconds for c in cells if c.delay)
+        delays = [c.delay.median_seconds for c in cells if c.delay]
         largest = max((c.delay.max_seconds for c in cells if c.delay), default=None)
         counts = result.deliveries.get(channel, {})
         table.add_row(
             channel,
             *(str(sum(1 for c in cells if c.verdict is v)) for v in Verdict),
             str(sum(c.records for c in cells)),
-            span(delays[len(delays) // 2]) if delays else "-",
+            span(median(delays)) if delays else "-",
             span(largest) if largest is not None else "-",
             str(counts.get("deliveries", 0)),
             str(counts.get("rejects", 0)),
         )
     console.print(table)
-    notable = [c for c in result.cells if c.verdict is not Verdict.LOGGED or "failed" in c.reason]
-    for cell in notable:
-        sign, style = _LOOK[cell.verdict]
-        text = f"{sign} {cell.operation}[{cell.variant}] {cell.channel}: {cell.verdict.value}: {cell.reason}"
-        console.print(Text(visible(text), style=style), highlight=False, soft_wrap=True)
+    notable: dict[tuple[str, str], list[Cell]] = {}
+    for cell in result.cells:
+        if cell.verdict is not Verdict.LOGGED or "failed" in cell.reason:
+            notable.setdefault(
+                (f"{cell.operation}[{cell.variant}]", f"{cell.verdict.value}: {cell.reason}"), []
+            ).append(cell)
+    for (row, why), cells in notable.items():
+        sign, style = _LOOK[cells[0].verdict]
+        _line(console, f"{sign} {row} ({', '.join(c.channel for c in cells)}) {why}", style)
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
     executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
     planned = len({(c.operation, c.variant) for c in result.cells})
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
-    console.print(Text(visible(end), style="bold"), highlight=False, soft_wrap=True)
+    _line(console, end, "bold")
