@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 from rich import box
@@ -29,13 +29,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="""Measures which Amazon S3 call appears in which log, under which names, with which fields, and how late.
-
-Start with `s3logjam run`: it executes every S3 API call against a server on this machine that delivers logs as AWS
-does, waits for the records, and writes a coverage matrix to `results/latest`. That proves the harness, never AWS.
-
-Exit codes: 0 as expected, 1 drift or contradiction, 2 interrupted, 3 internal error, 4 usage or preflight,
-5 nothing selected, 6 deadline passed with records still pending.""",
 )
 
 
@@ -61,13 +54,26 @@ def _split(values: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or [] for part in value.split(",") if part.strip())
 
 
-@app.callback()
-def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"s3logjam {__version__} (botocore {catalogue.botocore_version()})")
         raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Measures which Amazon S3 call appears in which log, under which names, with which fields, and how late.
+
+    Start with `s3logjam run`: it executes every S3 API call against a server on this machine that delivers logs as AWS
+    does, waits for the records, and writes a coverage matrix to `results/latest`. That proves the harness, never AWS.
+
+    Exit codes: 0 as expected, 1 drift or contradiction, 2 interrupted, 3 internal error, 4 usage or preflight,
+    5 nothing selected, 6 deadline passed with records still pending.
+    """
 
 
 @app.command()
@@ -211,15 +217,22 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command; every error becomes a message and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(args=arguments, standalone_mode=True)
+        sys.exit(app(args=arguments, standalone_mode=False) or ExitCode.OK)
+    except typer.TyperException as error:
+        show = getattr(error, "show", None)
+        if show:
+            show()
+        else:
+            typer.echo(f"Error: {error}", err=True)
+        sys.exit(ExitCode.USAGE)
     except LogjamError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("Interrupted.", err=True)
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:

@@ -74,7 +74,7 @@ def run_folder(path: str | Path) -> Path:
     folder = Path(path)
     if not (folder / FILE_NAME).is_file():
         raise UsageError(f"there is no run at {folder}: give the folder of a run, e.g. results/latest")
-    return folder.resolve()
+    return folder
 
 
 def load_run(path: str | Path = "results/latest") -> RunFiles:

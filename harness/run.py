@@ -251,6 +251,7 @@ class Run:
             yield self._enter("teardown")
             for message in self._teardown():
                 yield Warned(message=f"not deleted: {message}")
+        self.target.keep_evidence(self.folder)
         _point_latest(self.options.results, self.folder)
         self.journal.note("finished_at", self.target.clock.now().isoformat())
 

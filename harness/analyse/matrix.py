@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.analyse.delay import delay_seconds, summarise
 from harness.analyse.join import Joiner, Pair
-from harness.catalogue.fields import field_class
+from harness.catalogue.fields import field_class, is_related
 from harness.model import Call, Cell, CellKey, Role, Verdict
 
 MAX_VALUES = 5
@@ -151,14 +151,17 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 
 
 def _fields(channel: str, pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
-    """Per field: its class, in how many records it has a value, and what was seen.
+    """Per field of the calls' own records: its class, in how many it has a value, and what was seen.
+
+    Records of something inside a call (a copy's source read, a batch's keys) have other values by design; they are
+    counted in the cell and left out here.
 
     ``equal`` fields keep how often they equal the call and the values that do not; ``volatile`` ones keep no values;
     all others keep up to ``MAX_VALUES`` distinct values.
     """
     found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for pair in pairs:
-        for name, value in pair.record.fields.items():
+        for name, value in pair.record.fields.items() if not is_related(pair.record) else ():
             expected = field_class(channel, name)
             entry = found[name]
             entry.setdefault("class", expected.kind)

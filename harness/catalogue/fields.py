@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from harness.model import CLOUDTRAIL, SERVER_ACCESS, Record
+
 
 @dataclass(frozen=True, slots=True)
 class FieldClass:
@@ -23,6 +25,19 @@ class FieldClass:
 
 
 _OTHER = FieldClass("format")
+_RELATED = {
+    (SERVER_ACCESS, "operation"): {"REST.COPY.OBJECT_GET", "REST.COPY.PART_GET", "BATCH.DELETE.OBJECT"},
+    (CLOUDTRAIL, "eventType"): {"AwsServiceEvent"},
+    (CLOUDTRAIL, "sourceIPAddress"): {"AWS Internal"},
+}
+"""Values that mark a record as one of something inside the call: a copy's source read, one key of a batch delete
+(S3 User Guide, server access log format; CloudTrail User Guide, record contents, April 2026)."""
+
+
+def is_related(record: Record) -> bool:
+    """Tell whether a record is about something inside its call, and not about the call itself."""
+    marks = ((name, values) for (channel, name), values in _RELATED.items() if channel == record.channel)
+    return any(record.fields.get(name) in values for name, values in marks)
 
 
 @cache

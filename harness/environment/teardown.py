@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.environment.site import Site, code_of
 
+_ATTEMPTS = 10
 _GONE = {"NoSuchBucket", "404", "TrailNotFoundException", "ResourceNotFoundException", "NoSuchUpload"}
 
 
@@ -39,7 +40,21 @@ def _delete_trail(site: Site, name: str) -> None:
 
 
 def _delete_bucket(site: Site, name: str) -> None:
-    """Empty a bucket (uploads, legal holds, GOVERNANCE retention, all versions) and delete it."""
+    """Empty and delete a bucket, again if log files have come meanwhile: deliveries go on for hours."""
+    for _ in range(_ATTEMPTS - 1):
+        _empty_bucket(site, name)
+        try:
+            site.s3.delete_bucket(Bucket=name)
+            return
+        except ClientError as error:
+            if code_of(error) != "BucketNotEmpty":
+                raise
+    _empty_bucket(site, name)
+    site.s3.delete_bucket(Bucket=name)
+
+
+def _empty_bucket(site: Site, name: str) -> None:
+    """Remove uploads and all versions, lifting legal holds and GOVERNANCE retention where they stand in the way."""
     for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
         for upload in page.get("Uploads", []):
             site.s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
@@ -50,7 +65,6 @@ def _delete_bucket(site: Site, name: str) -> None:
             answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):
                 _delete_locked(site.s3, name, failed["Key"], failed.get("VersionId"))
-    site.s3.delete_bucket(Bucket=name)
 
 
 def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> None:

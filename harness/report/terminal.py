@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich import box
 from rich.console import Console
@@ -44,6 +44,9 @@ _STAGES = {
 }
 _PLAIN_EVERY = 20
 _MAX_WARNINGS = 10
+_NARROWEST = 16
+_DELAY_WIDTH = 7
+_VARIANT_WIDTH = 14
 
 
 class Terminal:
@@ -154,14 +157,19 @@ def show_matrix(console: Console, result: Result) -> None:
     variants = any(cell.variant != "ok" for cell in result.cells)
     _line(console, "Coverage matrix", "bold")
     _line(console, result.headline)
+    signs = ", ".join(f"{sign} {verdict.value}" for verdict, (sign, _) in _LOOK.items())
+    _line(console, f"{signs}; = logged under the operation's own name; delays are medians", "bright_black")
+    texts = {"operation": [c.operation for c in result.cells]}
+    texts |= {channel: [_cell(c).plain for c in result.cells if c.channel == channel] for channel in channels}
+    room = console.width - len(channels) * _DELAY_WIDTH - (_VARIANT_WIDTH if variants else 0) - len(texts) - 1
+    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("operation", overflow="fold", min_width=_usual_width([c.operation for c in result.cells]))
+    table.add_column("operation", overflow="fold", width=widths["operation"])
     if variants:
-        table.add_column("variant")
+        table.add_column("variant", overflow="fold", width=_VARIANT_WIDTH - 1)
     for channel in channels:
-        usual = _usual_width([_cell(c).plain for c in result.cells if c.channel == channel])
-        table.add_column(channel, overflow="fold", min_width=usual)
-        table.add_column("delay", justify="right", no_wrap=True)
+        table.add_column(channel, overflow="fold", width=widths[channel])
+        table.add_column("delay", justify="right", no_wrap=True, width=_DELAY_WIDTH - 1)
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in result.cells:
         rows.setdefault((cell.operation, cell.variant), {})[cell.channel] = cell
@@ -179,7 +187,13 @@ def show_matrix(console: Console, result: Result) -> None:
 def _usual_width(texts: list[str]) -> int:
     """A width that four in five texts fit into; the longest may wrap."""
     lengths = sorted(len(text) for text in texts)
-    return lengths[len(lengths) * 4 // 5 - 1] if lengths else 0
+    return max(_NARROWEST, lengths[len(lengths) * 4 // 5 - 1])
+
+
+def _shared_out(room: int, usual: dict[str, int]) -> dict[str, int]:
+    """Share a width out in proportion to what is usual."""
+    total = sum(usual.values())
+    return {name: max(_NARROWEST // 2, room * width // total) for name, width in usual.items()}
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
@@ -196,9 +210,10 @@ def show_summary(console: Console, result: Result) -> None:
     """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason."""
     _line(console, "Summary", "bold")
     _line(console, result.headline)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("channel", *(v.value for v in Verdict), "records", "p50", "max", "files", "rejects"):
-        table.add_column(name, justify="left" if name == "channel" else "right")
+        side: Literal["left", "right"] = "left" if name == "channel" else "right"
+        table.add_column(name, justify=side, min_width=max(map(len, name.split())), no_wrap=name == "channel")
     for channel in dict.fromkeys(cell.channel for cell in result.cells):
         cells = [c for c in result.cells if c.channel == channel]
         delays = [c.delay.median_seconds for c in cells if c.delay]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -29,6 +30,10 @@ class Target(Protocol):
 
     def session(self) -> boto3.Session:
         """Return a session whose clients reach this target."""
+        ...
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Write what only the target knows of a run into its folder."""
         ...
 
     def __enter__(self) -> Self: ...

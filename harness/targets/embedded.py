@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -28,6 +29,7 @@ DEFAULT_FACTOR = 600.0
 ACCESS_KEY_ID = "AKIAS3LOGJAMEMBEDDED"
 SECRET_ACCESS_KEY = "embedded-server-only-not-a-secret"  # noqa: S105 - made up, published, worth nothing elsewhere
 NOTE = "AWS-like server on this machine: proves the harness, never AWS"
+LEDGER = "embedded-ledger.jsonl"
 _START_SECONDS = 30.0
 
 
@@ -160,6 +162,12 @@ class EmbeddedTarget:
     ) -> None:
         if self.server:
             self.server.close()
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Write the ledger: what the server injected, against which measured delays can be held."""
+        if self.server:
+            lines = [json.dumps(entry) + "\n" for entry in self.server.page("ledger")]
+            (folder / LEDGER).write_text("".join(lines), "utf-8")
 
     def session(self) -> boto3.Session:
         """Return a session of the server's one user, routed to loopback."""

@@ -1,0 +1,59 @@
+"""Fixtures of all tests: nothing here reaches a network, a real clock or the user's AWS settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from offline import ACCOUNT, REGION, RUN_ID, T0, FakeAws
+
+from harness import scenario
+from harness.environment.site import Site
+from harness.execute.recorder import Recorder
+from harness.journal import FILE_NAME, Journal
+from harness.testing import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(at=T0)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / FILE_NAME, create=True) as made:
+        made.note("started_at", T0.isoformat())
+        yield made
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    return FakeAws()
+
+
+@pytest.fixture
+def site(aws: FakeAws, journal: Journal, clock: FakeClock) -> Site:
+    return Site(session=aws.session(), journal=journal, clock=clock, run_id=RUN_ID, account_id=ACCOUNT, region=REGION)
+
+
+@pytest.fixture
+def recorder(site: Site, journal: Journal, clock: FakeClock) -> Recorder:
+    """A recorder that is attached to the site's session; its clients made before are the hooked ones."""
+    made = Recorder(journal, clock, RUN_ID)
+    made.attach(site.session)
+    site.s3, site.cloudtrail = site.session.client("s3"), site.session.client("cloudtrail")
+    return made
+
+
+@pytest.fixture
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No scenario, exclusion or fixture is registered; what was comes back afterwards."""
+    for name in ("_scenarios", "_exclusions", "_fixtures"):
+        monkeypatch.setattr(scenario, name, {})
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore retries at once."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)

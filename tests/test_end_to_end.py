@@ -1,0 +1,344 @@
+"""The real command against the real embedded server: what a user gets, from the command line to the files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from socket import socket
+
+import jsonschema
+import pandas as pd
+import pytest
+
+import harness
+from harness import catalogue, scenario
+from harness.events import CollectProgress, Event, RunFinished, StageStarted
+from harness.journal import FILE_NAME, Journal
+from harness.run import Options, Run
+from harness.targets.embedded import (
+    ACCESS_KEY_ID,
+    LEDGER,
+    SECRET_ACCESS_KEY,
+    EmbeddedTarget,
+    isolated_session,
+    route_to_loopback,
+)
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def cells(full_run: Path) -> pd.DataFrame:
+    return harness.load_run(full_run).matrix
+
+
+@pytest.fixture(scope="module")
+def records(full_run: Path) -> pd.DataFrame:
+    return harness.load_run(full_run).records
+
+
+def test_the_matrix_has_a_row_for_every_operation_in_every_channel(cells: pd.DataFrame) -> None:
+    ok = cells[cells["variant"] == "ok"]
+    rows = set(zip(ok["operation"], ok["channel"], strict=True))
+    wanted = {(name, channel) for name in catalogue.operations() for channel in ("server-access", "cloudtrail")}
+    assert rows == wanted
+    assert not cells.duplicated(["operation", "variant", "channel"]).any()
+
+
+def test_at_least_105_operations_are_executed_and_the_rest_say_why_not(cells: pd.DataFrame) -> None:
+    ok = cells[cells["variant"] == "ok"]
+    executed = ok[ok["verdict"] != "not run"]["operation"].nunique()
+    assert executed >= 105
+    assert (cells[cells["verdict"].isin(["not run", "not observed"])]["reason"] != "").all()
+    assert not (cells["verdict"] == "pending").any()
+
+
+def test_only_calls_that_reach_no_logged_bucket_are_missing_from_the_access_log(cells: pd.DataFrame) -> None:
+    missing = cells[(cells["verdict"] == "not observed") & (cells["variant"] == "ok")]
+    assert set(zip(missing["operation"], missing["channel"], strict=True)) == {
+        ("ListBuckets", "server-access"),
+        ("CreateBucket", "server-access"),
+    }
+
+
+def test_every_joined_record_is_the_one_of_that_very_call(full_run: Path) -> None:
+    with Journal(full_run / FILE_NAME) as journal:
+        calls = {call.number: call for call in journal.calls()}
+    found = harness.load_run(full_run).records
+    found = found[found["call_role"] == "subject"]
+    assert len(found) > 200
+    for row in found.itertuples():
+        call = calls[int(row.call_number)]
+        if row.joined_by == "request-id":
+            assert row.request_id == call.request_id
+        else:
+            # Only CloudTrail's read of a copy source has a request id of its own; the host id is the call's.
+            assert (row.channel, row.name, row.joined_by) == ("cloudtrail", "GetObject", "host-id")
+            assert row.host_id == call.host_id
+
+
+@pytest.mark.parametrize(
+    ("operation", "channel", "names"),
+    [
+        ("CopyObject", "server-access", ["REST.COPY.OBJECT", "REST.COPY.OBJECT_GET"]),
+        ("UploadPartCopy", "server-access", ["REST.COPY.PART", "REST.COPY.PART_GET"]),
+        ("DeleteObjects", "server-access", ["BATCH.DELETE.OBJECT"] * 3 + ["REST.POST.MULTI_OBJECT_DELETE"]),
+        ("CopyObject", "cloudtrail", ["CopyObject", "GetObject"]),
+        ("DeleteObjects", "cloudtrail", ["DeleteObject"] * 3 + ["DeleteObjects"]),
+    ],
+)
+def test_calls_with_several_records_have_exactly_those(
+    records: pd.DataFrame, operation: str, channel: str, names: list[str]
+) -> None:
+    chosen = records[(records["operation"] == operation) & (records["channel"] == channel)]
+    chosen = chosen[(chosen["variant"] == "ok") & (chosen["call_role"] == "subject")]
+    assert sorted(chosen["name"]) == names
+
+
+def test_every_executed_call_has_as_many_records_as_declared(cells: pd.DataFrame) -> None:
+    executed = cells[cells["verdict"] != "not run"]
+    assert (executed["records"] == executed["expected_records"]).all()
+    assert (executed["duplicates"] == 0).all()
+
+
+def test_measured_delays_agree_with_the_injected_ones(full_run: Path, records: pd.DataFrame) -> None:
+    entries = [json.loads(line) for line in (full_run / LEDGER).read_text("utf-8").splitlines()]
+    injected: dict[tuple[str, str], list[float]] = {}
+    for entry in entries:
+        if entry["delivered_at"]:
+            # Log objects' LastModified has whole seconds.
+            delay = int(entry["delivered_at"]) - entry["completed_at"]
+            injected.setdefault((entry["channel"], entry["request_id"]), []).append(delay)
+    calls = harness.load_run(full_run).calls.set_index("number")
+    compared = 0
+    chosen = records[(records["call_role"] == "subject") & (records["joined_by"] == "request-id")]
+    for (channel, request_id), measured in chosen.groupby(["channel", "request_id"]):
+        call = calls.loc[int(measured["call_number"].iloc[0])]
+        resolution = (call["received_at"] - call["sent_at"]).total_seconds()
+        truths = sorted(injected[channel, request_id])
+        for value in measured["delay_seconds"]:
+            # Client completion is later than the server's by at most the call's duration.
+            assert min(abs(value - truth) for truth in truths) <= resolution
+            compared += 1
+    assert compared > 200
+
+
+def _comparable(folder: Path) -> list[dict[str, object]]:
+    """The cells without what may differ between two runs: delays (compared by the ledger) and volatile values."""
+    found = harness.load_run(folder).cells
+    return [
+        {name: value for name, value in cell.items() if name != "delay"}
+        | {"fields": {k: v for k, v in cell["fields"].items() if v["class"] != "volatile"}}
+        for cell in found
+    ]
+
+
+def _drawn(folder: Path) -> dict[tuple[str, int], tuple[str, float]]:
+    entries = [json.loads(line) for line in (folder / LEDGER).read_text("utf-8").splitlines()]
+    return {(e["source"], e["ordinal"]): (e["operation"], e["drawn_delay_seconds"]) for e in entries}
+
+
+def test_the_same_seed_gives_the_same_matrix_and_another_one_other_delays(
+    command: Command, full_run: Path, tmp_path: Path
+) -> None:
+    again = command("run", "--factor", "3600", "--seed", "7", "--results", str(tmp_path / "same"))
+    assert again.returncode == 0, again.stdout + again.stderr
+    first, second = _comparable(full_run), _comparable(tmp_path / "same" / "latest")
+    for one, other in zip(first, second, strict=True):
+        assert one == other
+    drawn, drawn_again = _drawn(full_run), _drawn(tmp_path / "same" / "latest")
+    common = drawn.keys() & drawn_again.keys()
+    assert len(common) > 400
+    assert all(drawn[key] == drawn_again[key] for key in common)
+    arguments = ("--factor", "7200", "--operations", "GetBucket*", "--channels", "cloudtrail")
+    for seed in ("7", "8"):
+        assert command("run", *arguments, "--seed", seed, "--results", str(tmp_path / seed)).returncode == 0
+    delays = [sorted(delay for _, delay in _drawn(tmp_path / seed / "latest").values()) for seed in ("7", "8")]
+    assert delays[0] != delays[1]
+
+
+def test_every_output_says_what_the_target_proves(full_run: Path, command: Command) -> None:
+    sentence = "proves the harness, never AWS"
+    assert sentence in (full_run / "matrix.md").read_text("utf-8").splitlines()[0]
+    assert sentence in (full_run / "matrix.csv").read_text("utf-8").splitlines()[1]
+    document = json.loads((full_run / "matrix.json").read_text("utf-8"))
+    assert sentence in document["headline"]
+    assert document["clock_factor"] == 3600
+    shown = command("report", str(full_run)).stdout
+    assert sentence in shown
+    assert "x3600" in shown
+
+
+def test_the_matrix_json_follows_its_schema(full_run: Path) -> None:
+    schema = json.loads((ROOT / "harness" / "report" / "matrix.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads((full_run / "matrix.json").read_text("utf-8")), schema)
+
+
+def test_the_results_readme_explains_every_file_and_column(full_run: Path) -> None:
+    text = (ROOT / "results" / "README.md").read_text("utf-8")
+    files = {p.name for p in full_run.iterdir() if not p.name.endswith(("-wal", "-shm"))}
+    run = harness.load_run(full_run)
+    columns = {*run.matrix.columns, *run.calls.columns, *run.records.columns}
+    unexplained = {name for name in files | columns if f"`{name}`" not in text}
+    assert not unexplained
+
+
+def test_no_secret_reaches_the_files(full_run: Path) -> None:
+    for path in full_run.iterdir():
+        content = path.read_bytes()
+        assert SECRET_ACCESS_KEY.encode() not in content
+        assert b"AWS4-HMAC-SHA256" not in content
+        assert not re.search(rb"X-Amz-Signature=[0-9a-f]{64}", content)
+
+
+def test_report_rebuilds_the_same_files_from_the_journal(full_run: Path, command: Command) -> None:
+    before = (full_run / "matrix.csv").read_bytes()
+    (full_run / "matrix.csv").unlink()
+    done = command("report", str(full_run), "--no-matrix")
+    assert done.returncode == 0
+    assert (full_run / "matrix.csv").read_bytes() == before
+    assert "111 of 116" in done.stdout
+
+
+def test_nothing_is_left_in_the_account(full_run: Path) -> None:
+    with Journal(full_run / FILE_NAME) as journal:
+        states = {state for _, _, state, _ in journal.resources()}
+    assert states == {"deleted"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--operations", "NoSuch*"], 5, "s3logjam list"),
+        (["run", "--channels", "smoke-signals"], 4, "server-access, cloudtrail"),
+        (["run", "--deadline", "soon"], 4, "is not a duration"),
+        (["run", "--repeats", "0"], 4, "--repeats"),
+        (["run", "--no-such-option"], 4, "--no-such-option"),
+        (["report", "/no/such/run"], 4, "results/latest"),
+    ],
+)
+def test_wrong_use_gets_a_message_and_its_exit_code(
+    command: Command, arguments: list[str], code: int, message: str
+) -> None:
+    done = command(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_results_folder_that_cannot_be_written_is_told_before_anything_is_made(
+    command: Command, tmp_path: Path
+) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    done = command("run", "--results", str(in_the_way))
+    assert done.returncode == 4
+    assert "--results" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_told(command: Command) -> None:
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = command("serve", "--port", str(port))
+    assert done.returncode == 4
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_deadline_before_the_records_leaves_them_pending(command: Command, tmp_path: Path) -> None:
+    done = command("run", "--operations", "PutObject", "--deadline", "1m", "--results", str(tmp_path))
+    assert done.returncode == 6
+    assert "pending" in done.stdout
+    matrix = harness.load_run(tmp_path / "latest").matrix
+    assert set(matrix["verdict"]) == {"pending"}
+
+
+def test_ctrl_c_keeps_what_was_journaled_and_cleans_up(command: Command, tmp_path: Path) -> None:
+    arguments = ["run", "--factor", "60", "--operations", "GetBucket*", "--results", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if "Waiting for records" in line:
+            process.send_signal(signal.SIGINT)
+    code = process.wait()
+    watchdog.cancel()
+    text = "".join(seen)
+    assert code == 2, text
+    assert "Interrupted" in text
+    assert "Traceback" not in text
+    with Journal(tmp_path / "latest" / FILE_NAME) as journal:
+        assert len(journal.calls()) > 40
+        assert {state for _, _, state, _ in journal.resources()} == {"deleted"}
+    again = command("report", str(tmp_path / "latest"), "--no-matrix")
+    assert again.returncode == 0
+    assert "interrupted in collect" in again.stdout
+
+
+def _run_with_bad_log_objects(target: EmbeddedTarget, results: Path) -> Iterator[Event]:
+    """Run, and put objects that no parser can read whole among the logs while they are being collected."""
+    options = Options(results=results, operations=("PutObject", "GetBucketAcl"), deadline=timedelta(hours=6))
+    run = Run(options, target)
+    assert target.server is not None
+    session = isolated_session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, "us-east-1")
+    route_to_loopback(session, target.server.port)
+    s3 = session.client("s3")
+    for event in run.events():
+        yield event
+        if isinstance(event, StageStarted) and event.stage == "collect":
+            now = target.clock.now()
+            name = "s3lm-00000001-{}-123456789012-us-east-1-an"
+            whole = gzip.compress(json.dumps({"Records": [{"eventName": "GetObject", "eventID": "e1"}] * 50}).encode())
+            folder = f"AWSLogs/123456789012/CloudTrail/us-east-1/{now:%Y/%m/%d}/123456789012_CloudTrail_us-east-1_"
+            s3.put_object(Bucket=name.format("ct"), Key=f"{folder}{now:%Y%m%dT%H%MZ}_cut.json.gz", Body=whole[:-20])
+            half = b'0123 bucket [01/Jan/2026:00:00:00 +0000] 192.0.2.1 - ABC REST.GET.OBJECT key "GET /k'
+            s3.put_object(Bucket=name.format("log"), Key=f"sal/{now:%Y-%m-%d-%H-%M-%S}-HALF", Body=half)
+
+
+def test_broken_log_files_are_kept_as_rejects_and_the_run_goes_on(tmp_path: Path) -> None:
+    scenario.load()
+    with EmbeddedTarget(seed=1, factor=3600) as target:
+        events = list(_run_with_bad_log_objects(target, tmp_path))
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].verdicts["logged"] == 4
+    assert any(isinstance(e, CollectProgress) and e.rejects.get("cloudtrail") for e in events)
+    document = json.loads((tmp_path / "latest" / "matrix.json").read_text("utf-8"))
+    reasons = {reject["channel"]: reject for reject in document["rejects"]}
+    assert "truncated" in reasons["cloudtrail"]["reason"]
+    assert reasons["cloudtrail"]["file"].endswith("_cut.json.gz")
+    assert reasons["server-access"]["file"].endswith("-HALF")
+    assert reasons["server-access"]["offset"] == 0
+
+
+def test_repeats_are_counted_per_cell(command: Command, tmp_path: Path) -> None:
+    arguments = ("--operations", "CopyObject", "--repeats", "5", "--factor", "3600", "--results", str(tmp_path))
+    done = command("run", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    matrix = harness.load_run(tmp_path / "latest").matrix
+    assert list(matrix["calls"]) == [5, 5]
+    assert list(matrix["records"]) == [10, 10]
+    assert list(matrix["delay_n"]) == [5, 5]
