@@ -85,6 +85,16 @@ def run(
     operations: Annotated[
         list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl'. May be repeated.")
     ] = None,
+    variants: Annotated[
+        list[str] | None, typer.Option(help="Only variants that match a glob, e.g. 'ok' or 'key-*'. May be repeated.")
+    ] = None,
+    scenarios: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of your own scenarios (docs/scenarios.md).")
+    ] = None,
+    behaviour: Annotated[
+        list[str] | None,
+        typer.Option(help="Embedded target: take another side, e.g. form-post=PostObject (docs/embedded.md)."),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each scenario is executed, interleaved.")] = 1,
     seed: Annotated[int, typer.Option(help="Repeats delays, names and order of an embedded run exactly.")] = 1,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
@@ -104,10 +114,11 @@ def run(
     from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415 - pandas loads slowly
     from harness.run import Options, Run  # noqa: PLC0415
 
-    scenario.load()
+    scenario.load(extra=scenarios or [])
     options = Options(
         results=results,
         operations=_split(operations),
+        variants=_split(variants),
         channels=_split(channels),
         repeats=repeats,
         seed=seed,
@@ -117,7 +128,7 @@ def run(
     screen = console()
     pending = 0
     code = ExitCode.OK
-    with EmbeddedTarget(seed=seed, factor=factor) as where:
+    with EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)) as where:
         one = Run(options, where)
         with Terminal(screen) as reporter:
             try:
@@ -141,6 +152,8 @@ def run(
 @app.command("list")
 def list_(
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
+    variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
+    scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
 ) -> None:
     """List the operations of the installed botocore, with their scenarios and what the embedded target can serve.
 
@@ -149,13 +162,13 @@ def list_(
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import plan, selected_operations  # noqa: PLC0415
 
-    scenario.load()
+    scenario.load(extra=scenarios or [])
     screen = console()
-    rows = plan(_split(operations), EmbeddedTarget(seed=1), 1)
+    rows = plan(_split(operations), _split(variants), EmbeddedTarget(seed=1), 1)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("operation", "variant", "level", "form", "state"):
         table.add_column(name, overflow="fold", no_wrap=name == "level")
-    known = catalogue.operations()
+    known = catalogue.rows()
     for cell, (repeats, reason) in rows.items():
         operation = known[cell.operation]
         state = "runs" if repeats else f"not run: {reason}"
@@ -196,12 +209,15 @@ def serve(
         float, typer.Option(min=1, help="How many times as fast the server's clock runs.")
     ] = DEFAULT_FACTOR,
     seed: Annotated[int, typer.Option(help="Repeats delays and ids.")] = 1,
+    behaviour: Annotated[
+        list[str] | None, typer.Option(help="Take another side, e.g. form-post=PostObject (docs/embedded.md).")
+    ] = None,
 ) -> None:
     """Serve S3, CloudTrail, IAM and STS on loopback until Ctrl+C; access logs and trails are really delivered.
 
     Point any AWS client at it: `aws --endpoint-url http://127.0.0.1:PORT …` (docs/embedded.md walks through it).
     """
-    with EmbeddedTarget(seed=seed, factor=factor, port=port) as target:
+    with EmbeddedTarget(seed=seed, factor=factor, port=port, behaviours=_split(behaviour)) as target:
         assert target.server is not None
         typer.echo(f"Serving on http://127.0.0.1:{target.server.port} ({NOTE}; clock x{factor:g}). Ctrl+C ends it.")
         typer.echo(f"export AWS_ENDPOINT_URL=http://127.0.0.1:{target.server.port} AWS_DEFAULT_REGION={target.region}")

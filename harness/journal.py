@@ -32,7 +32,7 @@ CREATE TABLE calls (
     number INTEGER PRIMARY KEY, operation TEXT, service TEXT, role TEXT, marker TEXT, sent_at TEXT,
     cell_operation TEXT, cell_variant TEXT, repeat INTEGER, attempt INTEGER, method TEXT, host TEXT, path TEXT,
     bucket TEXT, key TEXT, user_agent TEXT, received_at TEXT, server_date TEXT, status INTEGER, error_code TEXT,
-    request_id TEXT, host_id TEXT, expected TEXT, failure TEXT);
+    request_id TEXT, host_id TEXT, expected TEXT, sent TEXT, failure TEXT);
 CREATE TABLE deliveries (
     number INTEGER PRIMARY KEY, channel TEXT, name TEXT, arrived_at TEXT, seen_at TEXT, size_bytes INTEGER,
     state TEXT, UNIQUE (channel, name));
@@ -94,10 +94,11 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite rolls back by itself when the disk is full
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise JournalError(f"cannot write the journal {self.path}: {error} (is the disk full?)") from error
 
@@ -290,15 +291,17 @@ def _call_row(call: Call) -> dict[str, Any]:
     for name in ("sent_at", "received_at", "server_date"):
         row[name] = _text(row[name])
     row["expected"] = json.dumps(dict(call.expected))
+    row["sent"] = json.dumps(dict(call.sent))
     return row
 
 
 def _call(row: sqlite3.Row) -> Call:
-    values = {f.name: row[f.name] for f in fields(Call) if f.name not in ("cell", "expected", "role")}
+    values = {f.name: row[f.name] for f in fields(Call) if f.name not in ("cell", "expected", "sent", "role")}
     for name in ("sent_at", "received_at", "server_date"):
         values[name] = _time_or_none(values[name])
     cell = CellKey(operation=row["cell_operation"], variant=row["cell_variant"]) if row["cell_operation"] else None
-    return Call(cell=cell, expected=json.loads(row["expected"]), role=Role(row["role"]), **values)
+    told = {"expected": json.loads(row["expected"]), "sent": json.loads(row["sent"])}
+    return Call(cell=cell, role=Role(row["role"]), **told, **values)
 
 
 def _record_row(record: Record) -> tuple[Any, ...]:

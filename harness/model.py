@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -44,10 +44,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One S3 API operation, as botocore's model describes it.
+    """One S3 API operation, as botocore's model describes it, or a request form.
 
     Attributes:
-        name: botocore's name, e.g. ``PutBucketAcl``.
+        name: botocore's name, e.g. ``PutBucketAcl``; with ``s3control:`` before it for that service; or the name of a
+            request form that botocore has none for.
         method: HTTP method.
         uri: botocore's request URI, e.g. ``/{Bucket}?acl``.
         level: What it acts on, read from the URI.
@@ -61,6 +62,7 @@ class Operation:
     uri: str
     level: Level
     subresource: str = ""
+    service: str = "s3"
     deprecated: bool = False
     twins: tuple[str, ...] = ()
 
@@ -91,6 +93,7 @@ class Call:
         server_date: The answer's Date header.
         attempt: 1 for the first, 2 for the first retry, …
         expected: Records expected per channel, from the scenario's declaration.
+        sent: What was requested beside the resource's name: dotted paths to values (``analyse/payload.py``).
         failure: Class name of the exception when no HTTP answer came.
     """
 
@@ -116,6 +119,7 @@ class Call:
     request_id: str | None = None
     host_id: str | None = None
     expected: Mapping[str, int] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 
 
@@ -215,6 +219,8 @@ class Cell:
         duplicates: Records that arrived more than once.
         names: Every name seen, with its count.
         fields: Per field: class, counts and sample values (see results/README.md).
+        wrong: Values that should equal or follow from the call and do not: field, expected, seen, call.
+        payload: How much of what was requested the records hold; None where nothing was.
         joins: How many records were joined in which way.
         delay: None where nothing was logged.
         reason: Why the verdict is what it is, where the numbers do not say it.
@@ -232,6 +238,8 @@ class Cell:
     names: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    wrong: Sequence[Mapping[str, Any]] = ()
+    payload: Mapping[str, Any] | None = None
     joins: Mapping[str, int] = field(default_factory=dict)
     delay: Delay | None = None
     reason: str = ""

@@ -58,7 +58,15 @@ class RunFiles:
 
 _NA = {
     name: [""]
-    for name in ("expected_records", "delay_n", "delay_min_seconds", "delay_p90_seconds", "delay_max_seconds")
+    for name in (
+        "payload_sent",
+        "payload_recovered",
+        "expected_records",
+        "delay_n",
+        "delay_min_seconds",
+        "delay_p90_seconds",
+        "delay_max_seconds",
+    )
 }
 
 

@@ -12,23 +12,26 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
 from harness.analyse.join import Joiner
+from harness.analyse.payload import sent_leaves
 from harness.channels import Channel, channels
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.errors import NothingSelectedError, TargetError, UsageError
 from harness.events import Event, ResourceCreated, RunFinished, RunInterrupted, RunStarted, StageStarted, Warned
+from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
 from harness.model import Call, CellKey, Role, Verdict
 from harness.report import Result, write_all
-from harness.targets import Target
+from harness.targets import Credentials, Target
 
 LATEST = "latest"
 
@@ -39,6 +42,7 @@ class Options:
 
     Attributes:
         operations: Glob patterns of operation names; empty for all.
+        variants: Glob patterns of variant names; empty for all.
         channels: Channel names; empty for all.
         deadline: How long after the last call records are waited for, on the run's clock.
         keep: Leave the resources in place after the run.
@@ -46,6 +50,7 @@ class Options:
 
     results: Path = Path("results")
     operations: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     repeats: int = 1
     seed: int = 1
@@ -53,12 +58,15 @@ class Options:
     keep: bool = False
 
 
-def plan(operations: Sequence[str], target: Target, repeats: int) -> dict[CellKey, tuple[int, str]]:
+def plan(
+    operations: Sequence[str], variants: Sequence[str], target: Target, repeats: int
+) -> dict[CellKey, tuple[int, str]]:
     """Return repeats (0: not run) and reason for every selected row, in the catalogue's order.
 
     Raises:
-        NothingSelectedError: No operation matches.
+        NothingSelectedError: No operation, or no variant of one, matches.
     """
+    wanted = [pattern.lower() for pattern in variants] or ["*"]
     by_operation: dict[str, list[scenario.Scenario]] = {}
     for each in scenario.all_scenarios().values():
         by_operation.setdefault(each.operation, []).append(each)
@@ -66,11 +74,15 @@ def plan(operations: Sequence[str], target: Target, repeats: int) -> dict[CellKe
     for name in selected_operations(operations):
         excluded = scenario.all_exclusions().get(name)
         for each in by_operation.get(name, []):
+            if not any(fnmatchcase(each.variant, pattern) for pattern in wanted):
+                continue
             lacking = sorted(each.requires - target.capabilities)
             reasons = [target.missing.get(c, f"the {target.name} target lacks {c}") for c in lacking]
             rows[each.cell] = (0 if lacking else repeats, "; ".join(reasons))
-        if name not in by_operation:
+        if name not in by_operation and any(fnmatchcase("ok", pattern) for pattern in wanted):
             rows[CellKey(operation=name)] = (0, excluded or "no scenario yet")
+    if not rows:
+        raise NothingSelectedError(f"no variant matches {', '.join(variants)}; `s3logjam list` shows what there is")
     return rows
 
 
@@ -81,7 +93,7 @@ def selected_operations(patterns: Sequence[str]) -> list[str]:
         NothingSelectedError: No operation matches.
     """
     wanted = [p.lower() for p in patterns] or ["*"]
-    names = [n for n in catalogue.operations() if any(fnmatchcase(n.lower(), pattern) for pattern in wanted)]
+    names = [n for n in catalogue.rows() if any(fnmatchcase(n.lower(), pattern) for pattern in wanted)]
     if not names:
         raise NothingSelectedError(f"no operation matches {', '.join(patterns)}; `s3logjam list` shows what there is")
     return names
@@ -123,7 +135,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._channels = selected_channels(self.options.channels)
-        self._plan = plan(self.options.operations, self.target, self.options.repeats)
+        self._plan = plan(self.options.operations, self.options.variants, self.target, self.options.repeats)
         run_id = f"{self.options.seed & 0xFFFFFFFF:08x}"
         self.folder = _new_folder(self.options.results, self.target, run_id)
         self.journal = Journal(self.folder / FILE_NAME, create=True)
@@ -185,9 +197,8 @@ class Run:
     def _provision(self) -> Iterator[Event]:
         yield self._enter("provision")
         clock = self.target.clock
-        session = self.target.session()
         self._recorder = Recorder(self.journal, clock, self.journal.fact("run_id"))
-        self._recorder.attach(session)
+        session = self._session(None)
         with self._recorder.purpose(Role.SETUP):
             try:
                 identity = session.client("sts").get_caller_identity()
@@ -204,23 +215,34 @@ class Run:
                 region=self.target.region,
                 on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
             )
+            by_cell = scenario.all_scenarios()
             for channel in self._channels:
                 channel.enable(self._site)
                 yield from self._told()
             self._site.make_bucket(self._site.bucket)
             for channel in self._channels:
                 channel.watch(self._site, self._site.bucket)
+            if any(by_cell[key].how.client == "denied" for key, (repeats, _) in self._plan.items() if repeats):
+                self._site.make_denied_role()
             yield from self._told()
+
+    def _session(self, credentials: Credentials | None) -> boto3.Session:
+        """Return a session of the target with the recorder attached."""
+        assert self._recorder is not None
+        session = self.target.session(credentials)
+        self._recorder.attach(session)
+        return session
 
     def _execute(self) -> Iterator[Event]:
         yield self._enter("execute")
         site, recorder = self._ready()
         by_cell = scenario.all_scenarios()
         selected = [by_cell[key] for key, (repeats, _) in self._plan.items() if repeats]
-        surroundings = RunSurroundings(site, self._channels)
+        surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
+        clients = Clients(site, self._session)
         # Setup outside a scenario (control calls have a role of their own).
         with recorder.purpose(Role.SETUP):
-            yield from execute(selected, self.options.repeats, recorder, surroundings)
+            yield from execute(selected, self.options.repeats, recorder, surroundings, clients, sent_leaves)
         self.journal.note("executed_at", self.target.clock.now().isoformat())
 
     def _collect(self) -> Iterator[Event]:

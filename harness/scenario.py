@@ -7,18 +7,21 @@ it needs, as a pytest test names its fixtures (``scenario``, ``fixture``). docs/
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from harness import catalogue
 from harness.clock import Clock
-from harness.errors import ScenarioError
+from harness.errors import LogjamError, ScenarioError
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, CellKey
 
 
@@ -63,6 +66,8 @@ class Surroundings(Protocol):
     account_id: str
     region: str
     clock: Clock
+    capabilities: frozenset[str]
+    site: Any
 
     def new_name(self, kind: str) -> str:
         """Return an object key that this run has not used."""
@@ -72,9 +77,70 @@ class Surroundings(Protocol):
         """Create a further source bucket, logged like the main one, and remember it for teardown."""
         ...
 
+    def directory_bucket(self) -> str:
+        """Create a directory bucket, or return a well-formed name where the target has none."""
+        ...
+
+    def access_point(self) -> tuple[str, str]:
+        """Return ARN and alias of the access point of the main source bucket; made at the first call."""
+        ...
+
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
         ...
+
+
+Change = Callable[[dict[str, Any], Surroundings], dict[str, Any]]
+"""Turns a scenario's parameters into those of a variant."""
+
+
+class How(Protocol):
+    """What a variant may use to make the call in its own way."""
+
+    operation: str
+    surroundings: Surroundings
+
+    def client(self, kind: str = "owner") -> Any:
+        """Return an S3 client of a kind (``execute/clients.py``)."""
+        ...
+
+    def send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Any:
+        """Send a raw HTTP request, redirects not followed; returns status, headers and body."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A way in which any scenario's call can be made; ``scenarios/variants.py`` declares them.
+
+    Attributes:
+        meaning: What it is, for the docs.
+        client: Whose client makes the call.
+        change: Changes the parameters.
+        via: Makes the call instead of boto3, for presigned URLs and the like.
+        fails: HTTP statuses that make the variant what it says; empty: success.
+        rename: Changes the keys of objects that the scenario makes.
+        headers: Sent beside those of the request, not signed; a ``User-Agent`` is appended to the usual one.
+        records: Expected records, from those of the scenario; one each where the call fails.
+        everywhere: For which operations it holds without being asked for.
+        served: Whether a target must have what the scenario requires; a call that is refused before needs nothing.
+    """
+
+    name: str
+    meaning: str
+    client: str = "owner"
+    change: Change | None = None
+    via: Callable[[How, dict[str, Any]], Any] | None = None
+    fails: tuple[int, ...] = ()
+    rename: Callable[[str], str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    records: Callable[[Records], Records] | None = None
+    everywhere: Callable[[str], bool] = lambda _operation: False
+    served: bool = True
+    requires: frozenset[str] = frozenset()
+
+
+OK = Variant(name="ok", meaning="by the owner, with everything in place")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,26 +149,48 @@ class Scenario:
 
     Attributes:
         needs: Names of the fixtures that ``run`` takes.
+        variants: Names of further variants in which the call is worth making.
+        how: The variant of this scenario.
         requires: Capabilities that the target must have.
         iam: IAM actions that the calls need, ``s3:`` included.
+        service: botocore's service of the operation; ``form`` for request forms that botocore has no name for.
     """
 
     operation: str
     run: Callable[..., object]
     needs: tuple[str, ...] = ()
     variant: str = "ok"
+    variants: tuple[str, ...] = ()
+    how: Variant = OK
     records: Records = field(default_factory=Records)
     iam: tuple[str, ...] = ()
     requires: frozenset[str] = frozenset()
+    fails: tuple[int, ...] = ()
 
     @property
     def cell(self) -> CellKey:
         """The row of the matrix that this scenario fills."""
         return CellKey(operation=self.operation, variant=self.variant)
 
+    def as_variant(self, how: Variant) -> Scenario:
+        """Return this scenario in another variant."""
+        records = self.records
+        if how.fails:
+            records = Records(min(1, records.server_access), min(1, records.cloudtrail))
+        return replace(
+            self,
+            variant=how.name,
+            variants=(),
+            how=how,
+            fails=how.fails,
+            records=how.records(records) if how.records else records,
+            requires=(self.requires if how.served else frozenset()) | how.requires,
+        )
+
 
 Fixture = Callable[..., Any]
 _scenarios: dict[CellKey, Scenario] = {}
+_variants: dict[str, Variant] = {}
 _exclusions: dict[str, str] = {}
 _fixtures: dict[str, Fixture] = {}
 
@@ -119,10 +207,18 @@ def register(scenario_: Scenario) -> Scenario:
     return scenario_
 
 
+def variant(name: str, **properties: Any) -> Variant:
+    """Declare a variant (see ``Variant`` for its properties) and return it."""
+    _variants[name] = Variant(name=name, **properties)
+    return _variants[name]
+
+
 def scenario(
     operation: str,
     *,
     variant: str = "ok",
+    variants: Sequence[str] = (),
+    fails: Sequence[int] = (),
     records: Records | None = None,
     iam: Sequence[str] = (),
     requires: Sequence[str] = (),
@@ -131,7 +227,9 @@ def scenario(
 
     Args:
         operation: botocore's operation name.
-        variant: How the call is made, or its outcome.
+        variant: How the call is made, or its outcome, where a function of its own is needed for it.
+        variants: Further variants by name (``scenarios/variants.py``), made with this same function.
+        fails: HTTP statuses that the call is meant to end with; none for success.
         records: Expected records per call and channel; one each by default.
         iam: IAM actions that the call needs; ``s3:<operation>`` by default.
         requires: Capabilities that a target must have, e.g. ``directory-buckets``.
@@ -144,6 +242,8 @@ def scenario(
                 run=function,
                 needs=tuple(inspect.signature(function).parameters),
                 variant=variant,
+                variants=tuple(variants),
+                fails=tuple(fails),
                 records=records or Records(),
                 iam=tuple(iam) or (f"s3:{operation}",),
                 requires=frozenset(requires),
@@ -177,6 +277,8 @@ def configuration(
     parameters: Mapping[str, Any] | None = None,
     iam: Mapping[str, str] | None = None,
     requires: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    variants: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Declare a configuration family: its Put, Get, List and Delete scenarios follow from it.
 
@@ -190,6 +292,8 @@ def configuration(
         parameters: What every verb takes beside those that name the resource.
         iam: Verbs to IAM actions, where they differ from ``s3:<operation>``.
         requires: Capabilities that a target must have.
+        missing: Verbs that end with 404 where no configuration was put: the variant ``missing``.
+        variants: Verbs to further variants by name.
     """
     usual = {"put": f"Put{family}", "get": f"Get{family}", "list": f"List{family}s", "delete": f"Delete{family}"}
     names = {verb: name for verb, name in (usual | dict(operations or {})).items() if name in catalogue.operations()}
@@ -197,7 +301,7 @@ def configuration(
         raise ScenarioError(f"configuration {family!r}: botocore knows no {usual['put']}; name it in operations")
     put_needs = tuple(inspect.signature(put).parameters) if callable(put) else ()
 
-    def run_verb(verb: str, fixtures: Mapping[str, Any]) -> None:
+    def run_verb(verb: str, put_first: bool, fixtures: Mapping[str, Any]) -> None:
         target, s3, call = fixtures[on], fixtures["s3"], fixtures["call"]
         place: dict[str, Any] = dict(parameters or {})
         if isinstance(target, StoredObject):
@@ -206,25 +310,38 @@ def configuration(
             place["Bucket"] = target
         value = put(**{name: fixtures[name] for name in put_needs}) if callable(put) else put
         named = place | ({identifier: value[identifier]} if identifier else {})
-        if verb == "put":
-            call(**place, **value)
-        else:
-            getattr(s3, method_of(names["put"]))(**place, **value)
+        try:
+            if verb == "put":
+                call(**place, **value)
+                return
+            if put_first:
+                getattr(s3, method_of(names["put"]))(**place, **value)
             call(**(place if verb == "list" else named))
-        if verb != "delete" and "delete" in names:
-            getattr(s3, method_of(names["delete"]))(**named)
+        finally:
+            if "delete" in names and put_first:
+                # A family's Delete is idempotent or answers 404; either way nothing is left for the next scenario.
+                with suppress(ClientError):
+                    getattr(s3, method_of(names["delete"]))(**named)
 
-    for verb, operation in names.items():
+    def define(verb: str, operation: str, *, put_first: bool = True) -> None:
         used = [v for v in (verb, "put", "delete") if v in names]
         register(
             Scenario(
                 operation=operation,
-                run=lambda verb=verb, **fixtures: run_verb(verb, fixtures),
+                run=lambda **fixtures: run_verb(verb, put_first, fixtures),
                 needs=tuple(dict.fromkeys(("call", "s3", on, *put_needs))),
+                variant="ok" if put_first else "missing",
+                variants=tuple((variants or {}).get(verb, ())) if put_first else (),
+                fails=() if put_first else (404,),
                 iam=tuple(sorted({(iam or {}).get(v, f"s3:{names[v]}") for v in used})),
                 requires=frozenset(requires),
             )
         )
+
+    for verb, operation in names.items():
+        define(verb, operation)
+        if verb in missing:
+            define(verb, operation, put_first=False)
 
 
 def method_of(operation: str) -> str:
@@ -232,16 +349,61 @@ def method_of(operation: str) -> str:
     return str(xform_name(operation))
 
 
-def load(package: str = "scenarios") -> None:
-    """Import every module of the scenario package: importing registers what it declares."""
+def load(package: str = "scenarios", *, extra: Sequence[Path] = ()) -> None:
+    """Import every module of the scenario package: importing registers what it declares.
+
+    Args:
+        package: The package of scenarios.
+        extra: Files or folders of a user's own scenarios, imported after it.
+
+    Raises:
+        ScenarioError: A file cannot be imported.
+    """
     root = importlib.import_module(package)
     for module in pkgutil.iter_modules(root.__path__, f"{package}."):
         importlib.import_module(module.name)
+    for path in extra:
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            _import_file(file)
+
+
+def _import_file(file: Path) -> None:
+    spec = importlib.util.spec_from_file_location(f"s3logjam_user_{file.stem}", file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise ScenarioError(f"{file} is no Python file")
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except LogjamError:
+        raise
+    except Exception as error:
+        raise ScenarioError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def all_scenarios() -> Mapping[CellKey, Scenario]:
-    """Return the registered scenarios by cell."""
-    return dict(_scenarios)
+    """Return every scenario by cell: those declared, and their variants, in the order of declaration.
+
+    Raises:
+        ScenarioError: A scenario names a variant that does not exist.
+    """
+    result: dict[CellKey, Scenario] = {}
+    for base in _scenarios.values():
+        result[base.cell] = base
+        if base.variant != OK.name:
+            continue
+        unknown = [name for name in base.variants if name not in _variants]
+        if unknown:
+            raise ScenarioError(f"{base.cell} names unknown variants: {', '.join(unknown)}")
+        for how in _variants.values():
+            derived = base.as_variant(how)
+            wanted = how.name in base.variants or how.everywhere(base.operation)
+            if wanted and derived.cell not in _scenarios:
+                result[derived.cell] = derived
+    return result
+
+
+def all_variants() -> Mapping[str, Variant]:
+    """Return the declared variants by name."""
+    return {OK.name: OK, **_variants}
 
 
 def all_exclusions() -> Mapping[str, str]:
@@ -250,7 +412,9 @@ def all_exclusions() -> Mapping[str, str]:
 
 
 @contextmanager
-def prepared(scenario_: Scenario, surroundings: Surroundings, call: Caller) -> Iterator[Callable[[], object]]:
+def prepared(
+    scenario_: Scenario, surroundings: Surroundings, call: Caller, send: Callable[..., Any] | None = None
+) -> Iterator[Callable[[], object]]:
     """Make what a scenario's parameters name, and yield the scenario as a function without parameters.
 
     What fixtures made is cleaned up on leaving, the last first; a clean-up that fails does not hide the scenario's own
@@ -260,7 +424,7 @@ def prepared(scenario_: Scenario, surroundings: Surroundings, call: Caller) -> I
         ScenarioError: A parameter names no fixture.
     """
     with ExitStack() as stack:
-        made: dict[str, Any] = {"call": call, "s3": surroundings.s3, "bucket": surroundings.bucket}
+        made: dict[str, Any] = {"call": call, "s3": surroundings.s3, "bucket": surroundings.bucket, "send": send}
         made |= {"account_id": surroundings.account_id, "clock": surroundings.clock, "surroundings": surroundings}
 
         def provide(name: str) -> Any:

@@ -5,7 +5,12 @@ from typing import Any
 from harness.scenario import Caller, Records, StoredObject, Surroundings, scenario
 
 
-@scenario("ListBuckets", records=Records(server_access=0), iam=["s3:ListAllMyBuckets"])
+@scenario(
+    "ListBuckets",
+    records=Records(server_access=0),
+    iam=["s3:ListAllMyBuckets"],
+    variants=["anonymous", "bad-signature", "unknown-key"],
+)
 def list_buckets(call: Caller) -> None:
     """A service level request is made to no bucket, so no bucket's access log can hold it."""
     call(MaxBuckets=10)
@@ -23,19 +28,19 @@ def create_bucket(call: Caller, surroundings: Surroundings) -> None:
     call(Bucket=surroundings.bucket_name())
 
 
-@scenario("DeleteBucket")
+@scenario("DeleteBucket", variants=["wrong-owner"])
 def delete_bucket(call: Caller, fresh_bucket: str) -> None:
     """The deleted bucket was logged until then; whether its last record is delivered is undocumented."""
     call(Bucket=fresh_bucket)
 
 
-@scenario("HeadBucket", iam=["s3:ListBucket"])
+@scenario("HeadBucket", iam=["s3:ListBucket"], variants=["anonymous", "bad-signature", "path-style", "wrong-owner"])
 def head_bucket(call: Caller, bucket: str) -> None:
     """Ask whether the bucket exists."""
     call(Bucket=bucket)
 
 
-@scenario("GetBucketLocation")
+@scenario("GetBucketLocation", variants=["anonymous", "bad-signature", "unknown-key", "path-style", "wrong-owner"])
 def get_bucket_location(call: Caller, bucket: str) -> None:
     """Read the bucket's Region."""
     call(Bucket=bucket)
@@ -51,19 +56,31 @@ def get_bucket_policy_status(call: Caller, s3: Any, fresh_bucket: str, account_i
     call(Bucket=fresh_bucket)
 
 
-@scenario("ListObjects", iam=["s3:ListBucket"])
+@scenario("ListObjects", iam=["s3:ListBucket"], variants=["anonymous", "path-style"])
 def list_objects(call: Caller, stored_object: StoredObject) -> None:
     """The first version of the listing."""
     call(Bucket=stored_object.bucket, Prefix=stored_object.key)
 
 
-@scenario("ListObjectsV2", iam=["s3:ListBucket"])
+@scenario(
+    "ListObjectsV2",
+    iam=["s3:ListBucket"],
+    variants=[
+        "anonymous",
+        "bad-signature",
+        "unknown-key",
+        "path-style",
+        "access-point",
+        "access-point-alias",
+        "presigned",
+    ],
+)
 def list_objects_v2(call: Caller, stored_object: StoredObject) -> None:
     """Only ``list-type=2`` in the URI tells it from ListObjects."""
     call(Bucket=stored_object.bucket, Prefix=stored_object.key)
 
 
-@scenario("ListObjectVersions", iam=["s3:ListBucketVersions"])
+@scenario("ListObjectVersions", iam=["s3:ListBucketVersions"], variants=["anonymous"])
 def list_object_versions(call: Caller, stored_object: StoredObject) -> None:
     """List versions under a prefix."""
     call(Bucket=stored_object.bucket, Prefix=stored_object.key)
@@ -78,6 +95,25 @@ def list_multipart_uploads(call: Caller, upload: dict[str, str]) -> None:
 @scenario(
     "CreateSession", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"]
 )
-def create_session(call: Caller, surroundings: Surroundings) -> None:
+def create_session(call: Caller, directory_bucket: str) -> None:
     """Directory buckets only; they have no server access logs."""
-    call(Bucket=surroundings.new_bucket(kind="directory"))
+    call(Bucket=directory_bucket)
+
+
+@scenario("DeleteBucket", variant="not-empty", fails=[409])
+def delete_full_bucket(call: Caller, s3: Any, fresh_bucket: str) -> None:
+    """Delete a bucket that holds an object: BucketNotEmpty."""
+    s3.put_object(Bucket=fresh_bucket, Key="in-the-way", Body=b"x")
+    call(Bucket=fresh_bucket)
+
+
+@scenario("CreateBucket", variant="already-owned", fails=[409])
+def create_bucket_again(call: Caller, fresh_bucket: str) -> None:
+    """Create a bucket that one has: in us-east-1 AWS may answer 200 to this (S3 API Reference, CreateBucket)."""
+    call(Bucket=fresh_bucket)
+
+
+@scenario("CreateBucket", variant="bad-name", fails=[400], records=Records(server_access=0))
+def create_bucket_badly(call: Caller) -> None:
+    """A name that no bucket may have; botocore lets it through."""
+    call(Bucket="S3LM_No_Such_Name")

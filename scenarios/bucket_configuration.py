@@ -68,6 +68,7 @@ configuration(
     "BucketCors",
     put={"CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://example.com"]}]}},
     iam={"put": "s3:PutBucketCORS", "get": "s3:GetBucketCORS", "delete": "s3:PutBucketCORS"},
+    missing=["get"],
 )
 configuration(
     "BucketEncryption",
@@ -91,6 +92,7 @@ configuration(
         "get": "s3:GetLifecycleConfiguration",
         "delete": "s3:PutLifecycleConfiguration",
     },
+    missing=["get"],
 )
 # The deprecated twin has the same wire form; its DeleteBucketLifecycle is the one above.
 configuration(
@@ -115,8 +117,14 @@ configuration(
     on="fresh_bucket",
     put={"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}},
     iam={"delete": "s3:PutBucketOwnershipControls"},
+    missing=["get"],
 )
-configuration("BucketPolicy", put=policy_denying_insecure_transport)
+configuration(
+    "BucketPolicy",
+    put=policy_denying_insecure_transport,
+    missing=["get"],
+    variants={"put": ["anonymous", "bad-signature", "large-policy"], "get": ["anonymous", "wrong-owner"]},
+)
 configuration(
     "PublicAccessBlock",
     on="fresh_bucket",
@@ -126,6 +134,7 @@ configuration(
         "get": "s3:GetBucketPublicAccessBlock",
         "delete": "s3:PutBucketPublicAccessBlock",
     },
+    missing=["get"],
 )
 configuration(
     "BucketReplication",
@@ -136,16 +145,19 @@ configuration(
         "get": "s3:GetReplicationConfiguration",
         "delete": "s3:PutReplicationConfiguration",
     },
+    missing=["get"],
 )
 configuration(
     "BucketTagging",
     put={"Tagging": {"TagSet": [{"Key": "purpose", "Value": "s3logjam"}]}},
     on="fresh_bucket",
     iam={"delete": "s3:PutBucketTagging"},
+    missing=["get"],
 )
 configuration(
     "BucketWebsite",
     put={"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "error.html"}}},
+    missing=["get"],
 )
 configuration(
     "BucketAnalyticsConfiguration",
@@ -153,6 +165,7 @@ configuration(
     identifier="Id",
     iam=dict.fromkeys(("put", "delete"), "s3:PutAnalyticsConfiguration")
     | dict.fromkeys(("get", "list"), "s3:GetAnalyticsConfiguration"),
+    missing=["get", "delete"],
 )
 configuration(
     "BucketInventoryConfiguration",
@@ -160,6 +173,7 @@ configuration(
     identifier="Id",
     iam=dict.fromkeys(("put", "delete"), "s3:PutInventoryConfiguration")
     | dict.fromkeys(("get", "list"), "s3:GetInventoryConfiguration"),
+    missing=["get", "delete"],
 )
 configuration(
     "BucketMetricsConfiguration",
@@ -167,6 +181,7 @@ configuration(
     identifier="Id",
     iam=dict.fromkeys(("put", "delete"), "s3:PutMetricsConfiguration")
     | dict.fromkeys(("get", "list"), "s3:GetMetricsConfiguration"),
+    missing=["get", "delete"],
 )
 configuration(
     "BucketIntelligentTieringConfiguration",
@@ -182,6 +197,7 @@ configuration(
     identifier="Id",
     iam=dict.fromkeys(("put", "delete"), "s3:PutIntelligentTieringConfiguration")
     | dict.fromkeys(("get", "list"), "s3:GetIntelligentTieringConfiguration"),
+    missing=["get", "delete"],
 )
 configuration("BucketAbac", on="fresh_bucket", put={"AbacStatus": {"Status": "Disabled"}})
 configuration(
@@ -190,7 +206,12 @@ configuration(
     put={"AccelerateConfiguration": {"Status": "Suspended"}},
     iam={"put": "s3:PutAccelerateConfiguration", "get": "s3:GetAccelerateConfiguration"},
 )
-configuration("BucketAcl", on="acl_bucket", put={"ACL": "private"})
+configuration(
+    "BucketAcl",
+    on="acl_bucket",
+    put={"ACL": "private"},
+    variants={"get": ["anonymous", "bad-signature"], "put": ["anonymous"]},
+)
 configuration("BucketLogging", on="fresh_bucket", put=logging_to_the_log_bucket)
 configuration("BucketRequestPayment", on="fresh_bucket", put={"RequestPaymentConfiguration": {"Payer": "BucketOwner"}})
 configuration("BucketVersioning", on="fresh_bucket", put={"VersioningConfiguration": {"Status": "Enabled"}})

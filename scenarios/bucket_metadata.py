@@ -30,12 +30,14 @@ configuration(
         "get": "s3:GetBucketMetadataTableConfiguration",
         "delete": "s3:DeleteBucketMetadataTableConfiguration",
     },
+    missing=["get", "delete"],
 )
 configuration(
     "BucketMetadataTableConfiguration",
     on="fresh_bucket",
     put=old_tables,
     operations={"put": "CreateBucketMetadataTableConfiguration"},
+    missing=["get", "delete"],
 )
 
 

@@ -63,6 +63,27 @@ def locked_object(s3: Any, locked_bucket: str) -> StoredObject:
 
 
 @fixture
+def versioned_object(s3: Any, versioned_bucket: str) -> StoredObject:
+    """An object in a bucket with versioning, with its version id."""
+    answer = s3.put_object(Bucket=versioned_bucket, Key="versioned-object", Body=BODY)
+    return StoredObject(versioned_bucket, "versioned-object", BODY, answer["VersionId"])
+
+
+@fixture
+def directory_bucket(surroundings: Surroundings) -> str:
+    """A directory bucket; only a well-formed name where the target has none."""
+    return surroundings.directory_bucket()
+
+
+@fixture
+def directory_object(s3: Any, surroundings: Surroundings, directory_bucket: str) -> StoredObject:
+    """An object in a directory bucket; only its name where the target has none."""
+    if "directory-buckets" in surroundings.capabilities:
+        s3.put_object(Bucket=directory_bucket, Key="before", Body=BODY)
+    return StoredObject(directory_bucket, "before", BODY)
+
+
+@fixture
 def archived_object(s3: Any, bucket: str, surroundings: Surroundings) -> StoredObject:
     """An object in the GLACIER storage class."""
     key = surroundings.new_name("archived")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from offline import ACCOUNT, REGION, RUN_ID, T0, FakeAws
 
 from harness import scenario
 from harness.environment.site import Site
+from harness.execute.clients import Clients
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
 from harness.testing import FakeClock
@@ -28,8 +30,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def aws() -> FakeAws:
-    return FakeAws()
+def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """AWS without a network, for boto3's requests and for raw ones."""
+    made = FakeAws()
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", lambda _session, request: made.answer_to(request))
+    return made
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def site(aws: FakeAws, journal: Journal, clock: FakeClock) -> Site:
 
 @pytest.fixture
 def recorder(site: Site, journal: Journal, clock: FakeClock) -> Recorder:
-    """A recorder that is attached to the site's session; its clients made before are the hooked ones."""
+    """A recorder that is attached to the site's session, whose S3 and CloudTrail clients are made anew."""
     made = Recorder(journal, clock, RUN_ID)
     made.attach(site.session)
     site.s3, site.cloudtrail = site.session.client("s3"), site.session.client("cloudtrail")
@@ -47,9 +52,21 @@ def recorder(site: Site, journal: Journal, clock: FakeClock) -> Recorder:
 
 
 @pytest.fixture
+def clients(aws: FakeAws, site: Site, recorder: Recorder) -> Clients:
+    """The clients of all variants."""
+
+    def session(_credentials: object) -> boto3.Session:
+        made = aws.session()
+        recorder.attach(made)
+        return made
+
+    return Clients(site, session)
+
+
+@pytest.fixture
 def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No scenario, exclusion or fixture is registered; what was comes back afterwards."""
-    for name in ("_scenarios", "_exclusions", "_fixtures"):
+    """No scenario, variant, exclusion or fixture is registered; what was comes back afterwards."""
+    for name in ("_scenarios", "_variants", "_exclusions", "_fixtures"):
         monkeypatch.setattr(scenario, name, {})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from harness.clock import Clock
 from harness.model import SERVER_ACCESS, Call, Cell, CellKey, Delivery, Parsed, Record, Role, Verdict
 from harness.report import Result
 from harness.targets import Target
-from harness.targets.embedded import isolated_session
+from harness.targets.embedded import session_config
 from harness.testing import FakeClock
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +31,7 @@ RUN_ID = "0badcafe"
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
 _LOADER = botocore.session.Session().get_component("data_loader")
+_USERS_OWN = ("config_file", "credentials_file")
 
 
 class _Raw(io.BytesIO):
@@ -65,6 +67,11 @@ _IDENTITY = (
     f"<Arn>arn:aws:iam::{ACCOUNT}:user/tester</Arn><UserId>AIDAEXAMPLE</UserId><Account>{ACCOUNT}</Account>"
     "</GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
+_ASSUMED = (
+    '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+    "<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+    "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+)
 _SESSION = (
     "<Credentials><SessionToken>t</SessionToken><SecretAccessKey>s</SecretAccessKey><AccessKeyId>a</AccessKeyId>"
     "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
@@ -72,6 +79,10 @@ _SESSION = (
 _LOGGING = f"<LoggingEnabled><TargetBucket>s3lm-{RUN_ID}-log</TargetBucket><TargetPrefix>sal/</TargetPrefix>"
 _DEFAULTS: Mapping[str, Answer] = {
     "GetCallerIdentity": Answer(_IDENTITY.encode()),
+    "AssumeRole": Answer(_ASSUMED.encode()),
+    "GetAccessPoint": xml("GetAccessPointResult", "<Alias>s3lm-ap-0123456789abcdef-s3alias</Alias>"),
+    "PutObject": Answer(headers={"ETag": '"e0"', "x-amz-version-id": "v1"}),
+    "HeadObject": Answer(headers={"ETag": '"e0"'}),
     "CreateMultipartUpload": xml("InitiateMultipartUploadResult", "<UploadId>upload-1</UploadId>"),
     "UploadPart": Answer(headers={"ETag": '"e1"'}),
     "CreateSession": xml("CreateSessionResult", _SESSION),
@@ -94,16 +105,22 @@ class FakeAws:
         answers: What each operation answers: one answer for good, or a list that is used up one by one.
         made: (operation, parameters) of every API call, in order.
         sent: (operation, request) of every HTTP attempt, in order.
+        overrule: Asked first for every attempt; its answer counts unless it is None.
     """
 
     answers: dict[str, Respond | list[Respond]] = field(default_factory=dict)
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     sent: list[tuple[str, AWSPreparedRequest]] = field(default_factory=list)
+    overrule: Callable[[str], Answer | None] = lambda _operation: None
+    _answered: dict[int, AWSResponse] = field(default_factory=dict)
 
     def session(self, region: str = REGION) -> boto3.Session:
         """Return a session whose clients reach nothing but this object."""
-        session = isolated_session("AKIAIOSFODNN7EXAMPLE", "not-a-secret", region)
-        session._session.register_component("data_loader", _LOADER)  # loaded once for all tests
+        core = botocore.session.Session(session_vars=dict.fromkeys(_USERS_OWN, (None, None, os.devnull, None)))
+        core.set_credentials("AKIAIOSFODNN7EXAMPLE", "not-a-secret")
+        core.set_default_client_config(session_config())
+        core.register_component("data_loader", _LOADER)  # loaded once for all tests
+        session = boto3.Session(botocore_session=core, region_name=region)
         session.events.register_last("before-send", self._answer)
         session.events.register("provide-client-params", self._note)
         return session
@@ -116,13 +133,17 @@ class FakeAws:
         """Return the operations that were called, in order."""
         return [name for name, _ in self.made]
 
+    def answer_to(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Return what a raw request was answered, which is not taken from the event as boto3 does."""
+        return self._answered[id(request)]
+
     def _note(self, params: Mapping[str, Any], event_name: str, **_kwargs: Any) -> None:
         self.made.append((event_name.split(".")[2], dict(params)))
 
     def _answer(self, request: AWSPreparedRequest, event_name: str, **_kwargs: Any) -> AWSResponse:
         _, service, operation = event_name.split(".")
         self.sent.append((operation, request))
-        respond = self.answers.get(operation, _DEFAULTS.get(operation))
+        respond = self.overrule(operation) or self.answers.get(operation, _DEFAULTS.get(operation))
         if isinstance(respond, list):
             respond = respond.pop(0) if respond else None
         if isinstance(respond, Exception):
@@ -132,7 +153,9 @@ class FakeAws:
         answer = respond(request) if callable(respond) else respond
         number = len(self.sent)
         headers = {"x-amz-request-id": f"REQ{number:013d}", "x-amz-id-2": f"host{number}", **answer.headers}
-        return AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
+        response = AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
+        self._answered[id(request)] = response
+        return response
 
 
 class FakeTarget(Target):
@@ -148,8 +171,8 @@ class FakeTarget(Target):
         self.clock: Clock = FakeClock()
         self.missing = {"torrent": "retired"}
 
-    def session(self) -> boto3.Session:
-        return self.aws.session()
+    def session(self, credentials: object = None) -> boto3.Session:
+        return self.aws.session(self.region)
 
 
 def seconds(number: float) -> timedelta:

@@ -6,12 +6,13 @@ import re
 import warnings
 
 import pytest
-from offline import FakeAws
+from offline import Answer, FakeAws, refusal
 
 from harness import catalogue, scenario
 from harness.channels import channels
 from harness.environment.site import Site
 from harness.events import ScenarioFinished
+from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
 from harness.execute.recorder import Recorder
 from harness.journal import Journal
@@ -66,10 +67,17 @@ def test_a_scenario_is_declared_completely(cell: CellKey) -> None:
     ids=str,
 )
 def test_every_call_of_a_scenario_fits_botocores_model(
-    cell: CellKey, aws: FakeAws, site: Site, recorder: Recorder, journal: Journal
+    cell: CellKey, aws: FakeAws, site: Site, recorder: Recorder, clients: Clients, journal: Journal
 ) -> None:
+    fails = SCENARIOS[cell].fails
+    if fails:
+
+        def as_meant(_operation: str) -> Answer | None:
+            return refusal("Refused", fails[0]) if journal.calls()[-1].role is Role.SUBJECT else None
+
+        aws.overrule = as_meant
     surroundings = RunSurroundings(site, [make() for make in channels().values()])
-    (finished,) = execute([SCENARIOS[cell]], 1, recorder, surroundings)
+    (finished,) = execute([SCENARIOS[cell]], 1, recorder, surroundings, clients)
     assert finished == ScenarioFinished(cell=cell, repeat=0, failure=None)
     under_test = journal.calls(Role.SUBJECT)
     assert under_test

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
+from harness import catalogue
 from harness.analyse.delay import delay_seconds, summarise
-from harness.analyse.join import Joiner, Pair
-from harness.catalogue.fields import field_class, is_related
+from harness.analyse.fields import examine
+from harness.analyse.join import Joiner
+from harness.analyse.payload import recover
+from harness.analyse.payload import summarise as summarise_payload
 from harness.model import Call, Cell, CellKey, Role, Verdict
-
-MAX_VALUES = 5
-"""Sample values kept per field and cell."""
 
 
 def absence_is_established(
@@ -122,6 +121,14 @@ def _cell(
         verdict = Verdict.LOGGED
     if failure:
         reasons.append(f"the call failed: {failure}" if _failed(made) else failure)
+    fields, wrong = examine(channel, pairs)
+    operation = catalogue.find(key.operation)
+    name = key.operation.removeprefix(catalogue.CONTROL_PREFIX)
+    recoveries = [
+        recover(name, c.sent, *(p.record for p in of_call[c.number]), service=operation.service if operation else "s3")
+        for c in made
+        if of_call[c.number]
+    ]
     delays = [min(delay_seconds(pair) for pair in each) for each in of_call.values() if each]
     return Cell(
         operation=key.operation,
@@ -135,7 +142,9 @@ def _cell(
         duplicates=sum(len(pair.deliveries) - 1 for pair in pairs),
         names=_counts(pair.record.name for pair in pairs),
         statuses=_counts(f"{c.status} {c.error_code}" if c.error_code else str(c.status) for c in made),
-        fields=_fields(channel, pairs),
+        fields=fields,
+        wrong=wrong,
+        payload=summarise_payload(recoveries),
         joins=_counts(pair.way for pair in pairs),
         delay=summarise(delays),
         reason="; ".join(reasons),
@@ -148,38 +157,6 @@ def _failed(made: Sequence[Call]) -> bool:
 
 def _counts(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(str(v) for v in values).items()))
-
-
-def _fields(channel: str, pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
-    """Per field of the calls' own records: its class, in how many it has a value, and what was seen.
-
-    Records of something inside a call (a copy's source read, a batch's keys) have other values by design; they are
-    counted in the cell and left out here.
-
-    ``equal`` fields keep how often they equal the call and the values that do not; ``volatile`` ones keep no values;
-    all others keep up to ``MAX_VALUES`` distinct values.
-    """
-    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-    for pair in pairs:
-        for name, value in pair.record.fields.items() if not is_related(pair.record) else ():
-            expected = field_class(channel, name)
-            entry = found[name]
-            entry.setdefault("class", expected.kind)
-            entry.setdefault("present", 0)
-            entry["present"] += value is not None
-            if expected.kind == "equal":
-                same = value == getattr(pair.call, expected.call_attribute)
-                entry["equal"] = entry.get("equal", 0) + same
-                if not same:
-                    _sample(entry.setdefault("other", []), value)
-            elif expected.kind in ("format", "name"):
-                _sample(entry.setdefault("values", []), value)
-    return {name: found[name] for name in sorted(found)}
-
-
-def _sample(values: list[Any], value: Any) -> None:
-    if value not in values and len(values) < MAX_VALUES:
-        values.append(value)
 
 
 def _span(seconds: float) -> str:

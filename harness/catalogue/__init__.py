@@ -1,11 +1,15 @@
-"""What can be called: the operations of botocore's own S3 model. Nothing here is a hand-written list of operations."""
+"""What can be called: the operations of botocore's own s3 and s3control models, never a hand-written list of them, and
+the request forms that botocore has no name for."""
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from importlib import resources
 from urllib.parse import parse_qsl
 
 import botocore
@@ -18,6 +22,9 @@ LOCKED_BOTOCORE = "1.44.5"
 """The version against which the scenarios are complete; with another one, unknown operations are ``not run``."""
 
 
+CONTROL_PREFIX = "s3control:"
+
+
 def botocore_version() -> str:
     """Return the version of the botocore that is installed."""
     return str(botocore.__version__)
@@ -26,26 +33,59 @@ def botocore_version() -> str:
 @cache
 def operations() -> Mapping[str, Operation]:
     """Return every operation of botocore's s3 model by name, in the model's order."""
-    model = botocore.session.get_session().get_service_model("s3")
-    found = {name: _operation(model.operation_model(name)) for name in model.operation_names}
+    return _from_model("s3", "")
+
+
+@cache
+def control_operations() -> Mapping[str, Operation]:
+    """Return every operation of botocore's s3control model, each with ``s3control:`` before its name."""
+    return _from_model("s3control", CONTROL_PREFIX)
+
+
+@cache
+def forms() -> Mapping[str, Operation]:
+    """Return the request forms that botocore has no name for (``forms.csv``, with a source each)."""
+    text = resources.files("harness.catalogue").joinpath("forms.csv").read_text("utf-8")
+    return {
+        row["name"]: Operation(
+            name=row["name"], method=row["method"], uri=row["uri"], level=Level(row["level"]), service="form"
+        )
+        for row in csv.DictReader(text.splitlines())
+    }
+
+
+def rows() -> Mapping[str, Operation]:
+    """Return everything that can be a row of the matrix: s3, s3control, request forms."""
+    return {**operations(), **control_operations(), **forms()}
+
+
+def find(name: str) -> Operation | None:
+    """Return an operation or request form by name, or None."""
+    return rows().get(name)
+
+
+def _from_model(service: str, prefix: str) -> Mapping[str, Operation]:
+    model = botocore.session.get_session().get_service_model(service)
+    found = {name: _operation(model.operation_model(name), service, prefix) for name in model.operation_names}
     alike: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
     for name in found:
         alike[_wire_form(model.operation_model(name))].append(name)
-    twins = {name: tuple(n for n in names if n != name) for names in alike.values() for name in names}
-    return {name: replace(operation, twins=twins[name]) for name, operation in found.items()}
+    twins = {name: tuple(prefix + n for n in names if n != name) for names in alike.values() for name in names}
+    return {prefix + name: replace(operation, twins=twins[name]) for name, operation in found.items()}
 
 
-def _operation(model: OperationModel) -> Operation:
+def _operation(model: OperationModel, service: str, prefix: str) -> Operation:
     uri = str(model.http["requestUri"])
     path, _, query = uri.partition("?")
     if "{Key+}" in path or path == "/WriteGetObjectResponse":
         level = Level.OBJECT
     else:
-        level = Level.BUCKET if "{Bucket}" in path else Level.SERVICE
+        level = Level.BUCKET if re.search(r"\{(Bucket|Name)\}", path) else Level.SERVICE
     needed = [f"{location}:{name}" for location, name in _required(model)]
     parts = [key if not value else f"{key}={value}" for key, value in parse_qsl(query, keep_blank_values=True)]
     return Operation(
-        name=str(model.name),
+        name=prefix + str(model.name),
+        service=service,
         method=str(model.http["method"]),
         uri=uri,
         level=level,

@@ -1,8 +1,8 @@
 """Which class is expected of which field of which channel: data (``fields.csv``), read once.
 
-Classes: ``equal`` to an attribute of the call, ``derived`` from the call, ``name`` (what the matrix counts), ``format``
-(constant for a principal or a target), ``volatile`` (differs between runs). A field that the table does not name is
-``format``.
+Classes: ``equal`` to an attribute of the call, ``derived`` from the call (a named check of ``analyse/fields.py``),
+``name`` (what the matrix counts), ``format`` (constant for a principal or a target), ``volatile`` (differs between
+runs). A field that the table does not name is ``format``. A field of any class may be ``absent`` in all records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FieldClass:
     """What is expected of a field."""
 
     kind: str
-    call_attribute: str = ""
+    check: str = ""
 
 
 _OTHER = FieldClass("format")
@@ -44,7 +44,7 @@ def is_related(record: Record) -> bool:
 def _table() -> Mapping[tuple[str, str], FieldClass]:
     text = resources.files("harness.catalogue").joinpath("fields.csv").read_text("utf-8")
     rows = csv.DictReader(text.splitlines())
-    return {(r["channel"], r["field"]): FieldClass(r["class"], r["call_attribute"] or "") for r in rows}
+    return {(r["channel"], r["field"]): FieldClass(r["class"], r["check"] or "") for r in rows}
 
 
 def field_class(channel: str, name: str) -> FieldClass:

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.channels import PollPolicy
 from harness.channels.log_objects import LogFolder, new_objects
-from harness.environment.site import TAG_KEY, Site
+from harness.environment.site import PREFIX, TAG_KEY, Site
 from harness.formats import cloudtrail
 from harness.model import CLOUDTRAIL, Delivery, Parsed
 
@@ -76,7 +76,14 @@ def selectors(site: Site) -> list[dict[str, Any]]:
         _select("resources.type", Equals=["AWS::S3::Object"]),
         _select("resources.ARN", StartsWith=[sources]),
     ]
-    return [{"Name": "management", "FieldSelectors": management}, {"Name": "objects", "FieldSelectors": data}]
+    directory = f"arn:aws:s3express:{site.region}:{site.account_id}:bucket/{PREFIX}-"
+    express = [
+        _select("eventCategory", Equals=["Data"]),
+        _select("resources.type", Equals=["AWS::S3Express::Object"]),
+        _select("resources.ARN", StartsWith=[directory]),
+    ]
+    named = {"management": management, "objects": data, "directory buckets": express}
+    return [{"Name": name, "FieldSelectors": fields} for name, fields in named.items()]
 
 
 def _select(name: str, **condition: list[str]) -> dict[str, Any]:

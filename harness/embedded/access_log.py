@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote_plus
 
 from harness.embedded.exchange import Exchange
-from harness.embedded.principals import canonical_id
+from harness.embedded.principals import ACCOUNT_ID, canonical_id
 
 _SIGNATURE = re.compile(r"(X-Amz-Signature=|[?&]Signature=)[^&\s]+")
 _SETS_ACL = ("PutBucketAcl", "PutObjectAcl")
@@ -49,14 +49,14 @@ def _line(
     version: str | None = None,
 ) -> str:
     request, principal = exchange.request, exchange.principal
-    signed = principal.arn is not None
+    signed = request.access_key is not None
     total_ms = max(1, round((exchange.completed_at - exchange.received_at).total_seconds() * 1000))
     quiet = related or request.method == "HEAD" or exchange.status >= 300
     shown_size = size if related else exchange.object_size
     uri = f"{request.method} {_SIGNATURE.sub(_mask, request.target)} HTTP/1.1"
     acl = exchange.behaviour.operation in _SETS_ACL or "x-amz-acl" in request.headers
     fields = [
-        canonical_id(principal.account_id if signed else "123456789012"),
+        canonical_id(ACCOUNT_ID),
         bucket,
         f"[{exchange.received_at:%d/%b/%Y:%H:%M:%S} +0000]",
         request.remote_ip,
@@ -80,7 +80,7 @@ def _line(
         ("QueryString" if request.query_authentication else "AuthHeader") if signed else "-",
         request.host or "-",
         "-",
-        "-",
+        exchange.access_point or "-",
         "Yes" if acl and not related else "-",
         "-",
     ]

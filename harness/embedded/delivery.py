@@ -23,6 +23,7 @@ from harness.embedded import access_log, trail
 from harness.embedded.configurations import child_text, parse_body
 from harness.embedded.exchange import Exchange
 from harness.embedded.principals import ACCOUNT_ID
+from harness.embedded.switches import Behaviours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +87,14 @@ class LogDelivery:
         seed: Makes the drawn delays and all ids repeatable.
         put_object: Writes a log object (bucket, key, body, content type); False when the bucket is gone.
         trails: Returns moto's trails.
+        switches: Which sides are taken where AWS's documents leave a choice.
     """
 
     clock: ScaledClock
     seed: int
     put_object: Callable[[str, str, bytes, str], bool]
     trails: Callable[[], list[Any]]
+    switches: Behaviours
     ledger: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=200_000))
     _heap: list[_Pending] = field(default_factory=list)
     _wake: threading.Condition = field(default_factory=threading.Condition)
@@ -107,9 +110,9 @@ class LogDelivery:
             if target:
                 parts = (target.bucket, target.prefix, target.date_source or "")
                 self._queue(exchange, SERVER_ACCESS_DELAY, "server-access", bucket, parts, line)
-        events = trail.events_of(exchange, self._ids)
+        events = trail.events_of(exchange, self._ids, self.switches)
         for each in self.trails():
-            if not each.status.is_logging:
+            if not each.status.is_logging or not (each.is_multi_region or each.region_name == trail.REGION):
                 continue
             for event in events:
                 if trail.selects(event, each.event_selectors, each.advanced_event_selectors):
@@ -140,6 +143,7 @@ class LogDelivery:
                 "request_id": exchange.request_id,
                 "operation": exchange.behaviour.operation,
                 "drawn_delay_seconds": round(drawn, 3),
+                "received_at": exchange.received_at.timestamp(),
                 "completed_at": completed,
                 "delivered_at": None,
                 "object": None,
@@ -185,7 +189,7 @@ class LogDelivery:
         for pending in members:
             stamp = now
             if date_source == "EventTime":
-                event = datetime.fromtimestamp(pending.entry["completed_at"], UTC)
+                event = datetime.fromtimestamp(pending.entry["received_at"], UTC)
                 stamp = event.replace(hour=0, minute=0, second=0, microsecond=0)
             folder = f"{ACCOUNT_ID}/{trail.REGION}/{source}/{stamp:%Y/%m/%d}/" if date_source else ""
             groups[f"{prefix}{folder}{stamp:%Y-%m-%d-%H-%M-%S}"].append(pending)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import resources
 
 from harness.embedded.principals import Principal
+from harness.embedded.switches import Behaviours
 from harness.embedded.wire import Request
 
 
@@ -20,6 +21,7 @@ class Behaviour:
     Attributes:
         server_access: Operation string; empty where no record is written.
         server_access_related: Operation string of the further records of one call (copy source, batch member).
+        event_name: CloudTrail's name; empty where no event is delivered.
         event_category: ``management`` or ``data``.
     """
 
@@ -29,6 +31,7 @@ class Behaviour:
     server_access_basis: str
     event_name: str
     event_category: str
+    event_source: str
     event_basis: str
 
 
@@ -37,6 +40,43 @@ def behaviours() -> Mapping[str, Behaviour]:
     """Return the behaviour table by operation."""
     text = resources.files("harness.embedded").joinpath("behaviour.csv").read_text("utf-8")
     return {row["operation"]: Behaviour(**row) for row in csv.DictReader(text.splitlines())}
+
+
+def behaviour_of(operation: str | None, request: Request, switches: Behaviours) -> Behaviour:
+    """Return what an operation is logged as, with the switches applied.
+
+    A control operation is a management event of its own name; what is no operation at all gets AWS's naming rule in the
+    access log and no event.
+    """
+    found = behaviours().get(operation or "")
+    if found is None:
+        if operation and operation.startswith("s3control:"):
+            name = _CONTROL_NAMES.get(operation, operation.removeprefix("s3control:"))
+            return replace(_NOTHING, operation=operation, event_name=name)
+        kind = "OBJECT" if request.key else "BUCKET"
+        return replace(_NOTHING, operation=operation or "", server_access=f"REST.{request.method}.{kind}")
+    if operation == "BrowserPost":
+        return replace(found, event_name=switches["form-post"])
+    if operation == "HeadBucket":
+        return replace(found, event_category=switches["head-bucket"])
+    return found
+
+
+_CONTROL_NAMES = {
+    "s3control:GetPublicAccessBlock": "GetAccountPublicAccessBlock",
+    "s3control:PutPublicAccessBlock": "PutAccountPublicAccessBlock",
+    "s3control:DeletePublicAccessBlock": "DeleteAccountPublicAccessBlock",
+}
+_NOTHING = Behaviour(
+    operation="",
+    server_access="",
+    server_access_related="",
+    server_access_basis="inferred",
+    event_name="",
+    event_category="management",
+    event_source="s3.amazonaws.com",
+    event_basis="assumed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +88,8 @@ class Exchange:
         object_size: Full size of the object in bytes, None where no object is concerned.
         copy_source: Bucket, key and size of a copy's source.
         members: Keys of a batch delete that were deleted, with the version asked for.
+        failed_authentication: Whether it was refused before anyone knew who sent it.
+        access_point: ARN of the access point that the request went through.
     """
 
     request: Request
@@ -65,3 +107,5 @@ class Exchange:
     object_size: int | None = None
     copy_source: tuple[str, str, int | None] | None = None
     members: tuple[tuple[str, str | None], ...] = ()
+    failed_authentication: bool = False
+    access_point: str | None = None

@@ -6,11 +6,16 @@ so nothing reaches it before botocore's own model has named the operation.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import logging
 import random
+import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -18,8 +23,11 @@ from xml.sax.saxutils import escape
 
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.s3.models import s3_backends
+from moto.s3control.models import s3control_backends
 
 from harness.clock import ScaledClock
+from harness.embedded import front, signature
+from harness.embedded.authorization import actions, allowed, identity_policies
 from harness.embedded.configurations import (
     Configurations,
     RefusedError,
@@ -28,10 +36,13 @@ from harness.embedded.configurations import (
     inner_xml,
     local_name,
     parse_body,
+    without_chunk_framing,
 )
+from harness.embedded.credentials import secret_of
 from harness.embedded.delivery import LogDelivery, LoggingConfiguration
-from harness.embedded.exchange import Exchange, behaviours
-from harness.embedded.principals import ACCOUNT_ID, principal_of
+from harness.embedded.exchange import Exchange, behaviour_of
+from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
+from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
 from harness.embedded.wire import Request, identify, read_request
 
@@ -39,6 +50,7 @@ Start = Callable[..., Any]
 _LOG = logging.getLogger(__name__)
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CODE_OF_EMPTY = {400: "BadRequest", 403: "AccessDenied", 405: "MethodNotAllowed", 412: "PreconditionFailed"}
+_PUBLIC_FORMS = ("CorsPreflight", "WebsiteGet", "WebsiteHead", "WebsitePost")
 _NOT_SERVED = {
     "CreateSession": "directory buckets are not served here",
     "ListDirectoryBuckets": "directory buckets are not served here",
@@ -48,6 +60,18 @@ _NOT_SERVED = {
 }
 
 
+@dataclass(slots=True)
+class _Handling:
+    """One request on its way: what it turned out to be, and who sent it."""
+
+    request: Request
+    environ: dict[str, Any]
+    operation: str | None = None
+    principal: Principal = ANONYMOUS
+    failed_authentication: bool = False
+    access_point: str | None = None
+
+
 class Guard:
     """The WSGI application of the embedded server.
 
@@ -55,13 +79,18 @@ class Guard:
         moto: moto's WSGI application, which serves what the guard lets through.
         clock: The clock shared with the harness.
         seed: Makes ids and delays repeatable.
+        switches: Which sides are taken where AWS's documents leave a choice.
     """
 
-    def __init__(self, moto: Callable[..., Iterable[bytes]], clock: ScaledClock, seed: int) -> None:
-        self.moto, self.clock = moto, clock
+    def __init__(
+        self, moto: Callable[..., Iterable[bytes]], clock: ScaledClock, seed: int, switches: Behaviours
+    ) -> None:
+        self.moto, self.clock, self.switches = moto, clock, switches
         self.ids = random.Random(f"{seed}:ids")  # noqa: S311 - ids need to look right, not to be secret
         self.configurations = Configurations(self._object_exists, self._lock_of, clock.now)
-        self.delivery = LogDelivery(clock=clock, seed=seed, put_object=self._put_log_object, trails=self._trails)
+        self.delivery = LogDelivery(
+            clock=clock, seed=seed, put_object=self._put_log_object, trails=self._trails, switches=switches
+        )
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         """Serve one request (WSGI)."""
@@ -74,59 +103,180 @@ class Guard:
         if request.target.startswith("/_s3logjam/"):
             return self._own_page(request, start_response)
         identifier, host_id = request_id(self.ids), "".join(self.ids.choices(_BASE64, k=75)) + "="
-        if request.service != "s3":
+        if request.service not in ("s3", "s3express", "s3-object-lambda", "s3control"):
             reply = self._moto(environ)
             return _answer(start_response, reply, request, self._stamps(identifier, host_id))
-        operation = identify(request)
+        handling = self._resolve(request, environ)
+        request = handling.request
+        handling.operation = _form(request) or identify(request)
         before = self._logging_of(request.bucket)
-        source = self._copy_source(operation, request)
+        source = self._copy_source(handling.operation, request)
         size = self._object_size(request)
-        reply = self._serve(operation, request, environ)
-        reply = _with_ids(reply, identifier, host_id)
-        if operation and operation in behaviours():
-            code, message = _error_of(reply, request, self._bucket_exists(request.bucket))
-            exchange = Exchange(
-                request=request,
-                behaviour=behaviours()[operation],
-                principal=principal_of(request.access_key),
-                received_at=received_at,
-                completed_at=self.clock.now(),
-                status=reply.status,
-                request_id=identifier,
-                host_id=host_id,
-                response_headers={k.lower(): v for k, v in reply.headers},
-                response_bytes=0 if request.method == "HEAD" else len(reply.body),
-                error_code=code,
-                error_message=message,
-                object_size=_first(self._object_size(request), size),
-                copy_source=source,
-                members=_deleted(operation, request, reply),
-            )
-            # The configuration before or after: PutBucketLogging's own record needs the one, DeleteBucket's the other.
-            self.delivery.observe(exchange, lambda bucket: self._logging_of(bucket) or before)
+        reply = _with_ids(self._serve(handling), identifier, host_id)
+        request = handling.request
+        code, message = _error_of(reply, request, self._bucket_exists(request.bucket))
+        exchange = Exchange(
+            request=request,
+            behaviour=behaviour_of(handling.operation, request, self.switches),
+            principal=handling.principal,
+            received_at=received_at,
+            completed_at=self.clock.now(),
+            status=reply.status,
+            request_id=identifier,
+            host_id=host_id,
+            response_headers={k.lower(): v for k, v in reply.headers},
+            response_bytes=0 if request.method == "HEAD" else len(reply.body),
+            error_code=code,
+            error_message=message,
+            object_size=_first(self._object_size(request), size),
+            copy_source=source,
+            members=_deleted(handling.operation, request, reply),
+            failed_authentication=handling.failed_authentication,
+            access_point=handling.access_point,
+        )
+        # The configuration before or after: PutBucketLogging's own record needs the one, DeleteBucket's the other.
+        own = request.bucket
+        self.delivery.observe(exchange, lambda name: self._logging_of(name) or (before if name == own else None))
         return _answer(start_response, reply, request, self._stamps(identifier, host_id))
 
-    def _serve(self, operation: str | None, request: Request, environ: dict[str, Any]) -> Reply:
+    def _resolve(self, request: Request, environ: dict[str, Any]) -> _Handling:
+        """Find the bucket behind an access point's host or alias."""
+        name = request.bucket or ""
+        for point in s3control_backends[ACCOUNT_ID]["aws"].access_points[ACCOUNT_ID].values():
+            if (request.endpoint == "access-point" and name == f"{point.name}-{ACCOUNT_ID}") or name == point.alias:
+                return _Handling(replace(request, bucket=point.bucket), environ, access_point=point.arn)
+        return _Handling(request, environ)
+
+    def _serve(self, handling: _Handling) -> Reply:
         try:
-            if operation is None or operation in _NOT_SERVED:
-                why = _NOT_SERVED.get(
-                    operation or "", "A header or parameter implies functionality that is unknown here"
-                )
-                raise RefusedError("NotImplemented", why, 501)
-            if request.bucket and operation != "CreateBucket" and not self._bucket_exists(request.bucket):
-                raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
-            reply = self.configurations.answer(operation, request) or self._moto(environ)
-            if reply.status < 300:
-                self._after(operation, request)
-            return reply
+            self._authenticate(handling)
+            if handling.operation == "BrowserPost":
+                return self._browser_post(handling)
+            if handling.operation is None:
+                return self._unknown(handling.request)
+            self._authorize(handling)
+            if handling.operation in _NOT_SERVED:
+                raise RefusedError("NotImplemented", _NOT_SERVED[handling.operation], 501)
+            return self._run(handling.operation, handling)
         except RefusedError as refused:
-            resource = escape(f"/{request.bucket or ''}{'/' + request.key if request.key else ''}")
-            inner = f"<Code>{refused.code}</Code><Message>{escape(refused.message)}</Message>"
-            inner += f"<Resource>{resource}</Resource>"
-            body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
-            return Reply(
-                refused.status, b"" if request.method == "HEAD" else body, (("Content-Type", "application/xml"),)
-            )
+            return _refusal(refused, handling.request)
+
+    def _authenticate(self, handling: _Handling) -> None:
+        """Find out who sent a request.
+
+        Raises:
+            RefusedError: Its signature is wrong, unknown or expired.
+        """
+        try:
+            signature.check(handling.request, secret_of, datetime.now(UTC))
+        except RefusedError:
+            handling.failed_authentication = True
+            raise
+        handling.principal = principal_of(handling.request.access_key)
+
+    def _authorize(self, handling: _Handling) -> None:
+        """Refuse what IAM and the bucket policy do not allow.
+
+        Raises:
+            RefusedError: AccessDenied.
+        """
+        request, operation, principal = handling.request, handling.operation or "", handling.principal
+        if operation in _PUBLIC_FORMS:
+            return
+        action = actions().get(operation)
+        if action:
+            wanted = [(action.action, action.arn(request.bucket, request.key))]
+        else:
+            wanted = [(f"s3:{operation.removeprefix('s3control:')}", "*")]
+        source = self._copy_source(operation, request)
+        if source:
+            wanted.append(("s3:GetObject", f"arn:aws:s3:::{source[0]}/{source[1]}"))
+        if not all(self._allowed(principal, *each, request.bucket) for each in wanted):
+            raise RefusedError("AccessDenied", "Access Denied", 403)
+
+    def _allowed(self, principal: Principal, action: str, arn: str, bucket: str | None) -> bool:
+        found = self._backend().buckets.get(bucket)
+        policy = json.loads(found.policy) if found is not None and found.policy else None
+        policies = identity_policies(principal)
+        if allowed(principal, action, arn, policies, policy, ACCOUNT_ID, {"aws:SecureTransport": "true"}):
+            return True
+        # An object whose ACL lets everybody read.
+        key = self._key(bucket, arn.partition("/")[2])
+        return action == "s3:GetObject" and key is not None and bool(key.acl and key.acl.public_read)
+
+    def _run(self, operation: str, handling: _Handling) -> Reply:
+        """Do what an authorised request asks for."""
+        request = handling.request
+        if request.bucket and operation != "CreateBucket" and not self._bucket_exists(request.bucket):
+            raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
+        _check_integrity(request)
+        if operation == "CorsPreflight":
+            return front.preflight(request, self._bucket(request))
+        if operation.startswith("Website"):
+
+            def may_read(name: str) -> bool:
+                arn = f"arn:aws:s3:::{request.bucket}/{name}"
+                return self._allowed(ANONYMOUS, "s3:GetObject", arn, request.bucket)
+
+            reply, key = front.website(request, self._bucket(request), may_read)
+            handling.request = replace(request, key=key)
+            return reply
+        reply = self.configurations.answer(operation, request) or self._moto(self._plain(handling))
+        if operation.startswith("s3control:") and reply.status >= 400 and b"<html" in reply.body[:200].lower():
+            raise RefusedError("NotImplemented", "This control operation is not served here", 501)
+        if reply.status < 300:
+            self._after(operation, request)
+        return reply
+
+    def _plain(self, handling: _Handling) -> dict[str, Any]:
+        """Return the environment that moto gets: authentication is done, an access point is its bucket.
+
+        moto would answer an unsigned request with an empty 403, and takes an access point's host for a bucket's name.
+        """
+        environ = dict(handling.environ)
+        scope = f"Credential={ACCESS_KEY_ID}/20260101/us-east-1/s3/aws4_request"
+        if handling.request.endpoint != "control":
+            environ["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"
+        if handling.access_point:
+            path, _, query = handling.request.target.partition("?")
+            alias, host = handling.request.bucket, "s3.us-east-1.amazonaws.com"
+            if handling.request.host.split(":")[0] == host:
+                path = "/" + path.lstrip("/").partition("/")[2]
+            path = f"/{alias}{path}"
+            environ["HTTP_HOST"] = host
+            environ["RAW_URI"] = environ["REQUEST_URI"] = path + (f"?{query}" if query else "")
+            environ["PATH_INFO"] = unquote(path, encoding="latin-1")
+        return environ
+
+    def _unknown(self, request: Request) -> Reply:
+        """Refuse what is no operation: 405 for a method that S3 does not have there, 501 for all else."""
+        if request.method not in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+            message = "The specified method is not allowed against this resource."
+            raise RefusedError("MethodNotAllowed", message, 405)
+        raise RefusedError("NotImplemented", "A parameter you provided implies functionality that is unknown here", 501)
+
+    def _browser_post(self, handling: _Handling) -> Reply:
+        """Store what a browser's form posts, if its policy and its sender may."""
+        request = handling.request
+        bucket = request.bucket or ""
+        fields, content = front.form_fields(request)
+        key = fields.get("key", "")
+        handling.request = request = replace(request, key=key or None)
+        if not self._bucket_exists(bucket):
+            raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
+        try:
+            access_key = front.check_form(fields, content, bucket, secret_of, datetime.now(UTC))
+        except RefusedError as refused:
+            handling.failed_authentication = refused.code in ("SignatureDoesNotMatch", "InvalidAccessKeyId")
+            raise
+        handling.principal = principal_of(access_key)
+        handling.request = request = replace(request, access_key=access_key)
+        if not self._allowed(handling.principal, "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", bucket):
+            raise RefusedError("AccessDenied", "Access Denied", 403)
+        stored = self._backend().put_object(bucket, key, content or b"")
+        stored.set_metadata({"Content-Type": fields.get("content-type", "binary/octet-stream")}, replace=True)
+        status = int(fields.get("success_action_status", "204") or 204)
+        return Reply(status if status in (200, 201, 204) else 204, b"", (("ETag", stored.etag),))
 
     def _after(self, operation: str, request: Request) -> None:
         """Keep what moto accepted but does not keep whole; forget what went with its bucket."""
@@ -178,6 +328,9 @@ class Guard:
     def _backend() -> Any:
         return s3_backends[ACCOUNT_ID]["aws"]
 
+    def _bucket(self, request: Request) -> Any:
+        return self._backend().buckets[request.bucket]
+
     def _bucket_exists(self, bucket: str | None) -> bool:
         return bucket in self._backend().buckets
 
@@ -217,6 +370,47 @@ class Guard:
         return True
 
 
+def _form(request: Request) -> str | None:
+    """Name a request form that botocore has no operation for, or return None."""
+    if request.endpoint == "website":
+        return {"GET": "WebsiteGet", "HEAD": "WebsiteHead"}.get(request.method, "WebsitePost")
+    if request.method == "OPTIONS" and request.bucket:
+        return "CorsPreflight"
+    if request.method == "POST" and request.bucket and not request.key and not request.query:
+        return "BrowserPost" if request.headers.get("content-type", "").startswith("multipart/form-data") else None
+    return None
+
+
+def _check_integrity(request: Request) -> None:
+    """Refuse a body that is not what its digests say, or a bucket that is not whose the sender thinks.
+
+    Raises:
+        RefusedError: BadDigest, InvalidDigest or AccessDenied.
+    """
+    owner = request.headers.get("x-amz-expected-bucket-owner")
+    if owner is not None and owner != ACCOUNT_ID:
+        raise RefusedError("AccessDenied", "Access Denied", 403)
+    payload = without_chunk_framing(request)
+    sent = {
+        "content-md5": (
+            request.headers.get("content-md5"),
+            lambda: hashlib.md5(payload, usedforsecurity=False).digest(),
+        ),
+        "crc32": (request.headers.get("x-amz-checksum-crc32"), lambda: zlib.crc32(payload).to_bytes(4, "big")),
+    }
+    for name, (value, actual) in sent.items():
+        if value is not None and value != base64.b64encode(actual()).decode():
+            message = f"The {name.upper()} you specified did not match the calculated checksum."
+            raise RefusedError("BadDigest", message, 400)
+
+
+def _refusal(refused: RefusedError, request: Request) -> Reply:
+    resource = escape(f"/{request.bucket or ''}{'/' + request.key if request.key else ''}")
+    inner = f"<Code>{refused.code}</Code><Message>{escape(refused.message)}</Message><Resource>{resource}</Resource>"
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
+    return Reply(refused.status, b"" if request.method == "HEAD" else body, (("Content-Type", "application/xml"),))
+
+
 def _length(environ: dict[str, Any]) -> int:
     """Bytes to read: all of a chunked body, which werkzeug terminates by itself."""
     return -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
@@ -246,6 +440,9 @@ def _error_of(reply: Reply, request: Request, bucket_exists: bool) -> tuple[str 
     """Return error code and message; an empty body (HEAD, moto's 403) gets the code that S3 would log."""
     if reply.status < 400:
         return None, None
+    named = next((v for k, v in reply.headers if k == "x-amz-error-code"), None)
+    if named:
+        return named, named
     try:
         root = parse_body(reply.body)
         code = child_text(root, "Code")

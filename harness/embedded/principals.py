@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,8 @@ def add_default_user() -> None:
     del backend.access_keys[key.physical_resource_id]
     key.access_key_id, key.secret_access_key = ACCESS_KEY_ID, SECRET_ACCESS_KEY
     backend.access_keys[key.physical_resource_id] = key
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    backend.put_user_policy(USER_NAME, "everything", json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
 
 
 def principal_of(access_key: str | None) -> Principal:

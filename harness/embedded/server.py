@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 from harness.clock import ScaledClock
 from harness.embedded.guard import Guard
 from harness.embedded.principals import add_default_user
+from harness.embedded.switches import Behaviours
 
 HOST = "127.0.0.1"
 
@@ -35,23 +36,26 @@ class _QuietHandler(MotoRequestHandler):
         """Drop werkzeug's access log: what is worth logging is delivered as records."""
 
 
-def serve(port: int, clock: ScaledClock, seed: int) -> None:
+def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> None:
     """Serve on loopback until standard input closes.
 
     Args:
         port: 0 for a free one.
         clock: The clock shared with the harness.
         seed: Makes delays and ids repeatable.
+        switches: Which sides are taken where AWS's documents leave a choice.
     """
     vars(moto.s3.models)["utcnow"] = lambda: clock.now().replace(tzinfo=None)
     # moto writes an access log of its own, and a wrong one (embedded-server notes in docs/architecture.md).
     setattr(moto.s3.models.S3Backend, "log_incoming_request", lambda *_args: None)  # noqa: B010
     add_default_user()
-    guard = Guard(DomainDispatcherApplication(create_backend_app), clock, seed)
+    guard = Guard(DomainDispatcherApplication(create_backend_app), clock, seed, switches)
     try:
         server = make_server(HOST, port, guard, threaded=True, request_handler=_QuietHandler)
     except (OSError, SystemExit) as error:
-        print(json.dumps({"error": f"cannot listen on {HOST}:{port}: {error}"}), flush=True)
+        # werkzeug turns the reason into an exit code.
+        why = "the port is in use, or not allowed" if isinstance(error, SystemExit) else error
+        print(json.dumps({"error": f"cannot listen on {HOST}:{port}: {why}"}), flush=True)
         sys.exit(1)
     stop = threading.Event()
     threading.Thread(target=guard.delivery.run, args=(stop,), name="delivery", daemon=True).start()
@@ -69,9 +73,10 @@ def main() -> None:
     parser.add_argument("--factor", type=float, default=1.0)
     parser.add_argument("--anchor", type=float, default=None)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--behaviour", action="append", default=[])
     options = parser.parse_args()
     anchor = time.time() if options.anchor is None else options.anchor
-    serve(options.port, ScaledClock(options.factor, anchor), options.seed)
+    serve(options.port, ScaledClock(options.factor, anchor), options.seed, Behaviours.from_texts(options.behaviour))
 
 
 if __name__ == "__main__":

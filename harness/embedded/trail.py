@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from harness.embedded.configurations import RefusedError, local_name, parse_body
 from harness.embedded.exchange import Exchange
+from harness.embedded.switches import Behaviours
 
 REGION = "us-east-1"
 _READ_PREFIXES = ("Get", "List", "Head", "Select")
@@ -20,11 +21,17 @@ _TEXT_LIMIT = 1024
 Event = dict[str, Any]
 
 
-def events_of(exchange: Exchange, ids: random.Random) -> list[Event]:
+def events_of(exchange: Exchange, ids: random.Random, switches: Behaviours) -> list[Event]:
     """Return the events of one exchange: its own, then the copy source's read or one per deleted key."""
     if exchange.status == 301 or not exchange.behaviour.event_name:
         return []
     own = _event(exchange, ids)
+    if exchange.failed_authentication:
+        if switches["failed-authentication"] == "not-delivered":
+            return []
+        name = f"Authenticate{exchange.error_code}"
+        data = {"eventCategory": "Data", "managementEvent": False}
+        return [own | data | {"eventName": name, "eventSource": "s3-authn-errors.amazonaws.com"}]
     events = [own]
     if exchange.copy_source and exchange.status < 300:
         bucket, key, size = exchange.copy_source
@@ -60,7 +67,8 @@ def _basic(event: Event, selector: Mapping[str, Any]) -> bool:
 
 
 def _arns(event: Event) -> list[str]:
-    return [r.get("ARN") or r.get("ARNPrefix", "") for r in event["resources"] if r["type"] == "AWS::S3::Object"]
+    wanted = ("AWS::S3::Object", "AWS::S3Express::Object")
+    return [r.get("ARN") or r.get("ARNPrefix", "") for r in event["resources"] if r["type"] in wanted]
 
 
 def _advanced(event: Event, selector: Mapping[str, Any]) -> bool:
@@ -108,7 +116,7 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
     elif principal.user_name:
         identity["userName"] = principal.user_name
     additional: Event = {}
-    if principal.arn:
+    if request.access_key:
         additional["SignatureVersion"] = "SigV4"
         additional["AuthenticationMethod"] = "QueryString" if request.query_authentication else "AuthHeader"
     additional |= {
@@ -125,7 +133,7 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         "eventVersion": "1.11",
         "userIdentity": {k: v for k, v in identity.items() if v is not None},
         "eventTime": f"{exchange.completed_at:%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": "s3.amazonaws.com",
+        "eventSource": exchange.behaviour.event_source,
         "eventName": name,
         "awsRegion": REGION,
         "sourceIPAddress": request.remote_ip,
@@ -219,13 +227,22 @@ def _resources(exchange: Exchange, name: str) -> list[Event]:
     request = exchange.request
     if not request.bucket:
         return []
+    if exchange.behaviour.event_source == "s3express.amazonaws.com":
+        arn = f"arn:aws:s3express:{REGION}:123456789012:bucket/{request.bucket}"
+        key = f"/{request.key}" if request.key else ""
+        return [
+            {"type": "AWS::S3Express::Object", "ARN": f"{arn}{key}"},
+            {"accountId": "123456789012", "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
+        ]
     arn = f"arn:aws:s3:::{request.bucket}"
+    point = [{"accountId": "123456789012", "type": "AWS::S3::AccessPoint", "ARN": exchange.access_point}]
+    through = point if exchange.access_point else []
     bucket = {"accountId": "123456789012", "type": "AWS::S3::Bucket", "ARN": arn}
     if request.key:
-        return [{"type": "AWS::S3::Object", "ARN": f"{arn}/{request.key}"}, bucket]
+        return [{"type": "AWS::S3::Object", "ARN": f"{arn}/{request.key}"}, bucket, *through]
     if exchange.behaviour.event_category == "data":
         prefix = (request.param("prefix") or "") if name.startswith("List") else ""
-        return [{"type": "AWS::S3::Object", "ARNPrefix": f"{arn}/{prefix}"}, bucket]
+        return [{"type": "AWS::S3::Object", "ARNPrefix": f"{arn}/{prefix}"}, bucket, *through]
     return [bucket]
 
 

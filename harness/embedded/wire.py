@@ -11,10 +11,12 @@ from urllib.parse import parse_qsl, unquote
 
 import botocore.session
 
-_BUCKET_HOST = re.compile(r"^(?P<bucket>.+?)\.s3(?:[.-](?!control)[a-z0-9-]+)*\.amazonaws\.com(?::\d+)?$")
+_BUCKET_HOST = re.compile(
+    r"^(?P<bucket>.+?)\.s3(?:express|-object-lambda)?(?:[.-](?!control)[a-z0-9-]+)*\.amazonaws\.com(?::\d+)?$"
+)
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _CONTROL_HOST = re.compile(r"(^|\.)s3-control[.-]")
-_SDK_QUERY = re.compile(r"^(x-|response-|awsaccesskeyid$|signature$|expires$)", re.IGNORECASE)
+_SDK_QUERY = re.compile(r"^(x-|awsaccesskeyid$|signature$|expires$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Request:
         query: Decoded pairs in their order; a valueless key has ``""``.
         headers: Lower-case names.
         service: The signing scope's service, ``s3`` for unsigned requests.
-        virtual_host: Whether the bucket was named by the host.
+        endpoint: ``rest``, ``website``, ``access-point`` or ``control``.
     """
 
     method: str
@@ -43,7 +45,7 @@ class Request:
     bucket: str | None = None
     key: str | None = None
     query: tuple[tuple[str, str], ...] = ()
-    virtual_host: bool = False
+    endpoint: str = "rest"
 
     def param(self, name: str) -> str | None:
         """Return the first value of a query parameter, or None."""
@@ -53,7 +55,7 @@ class Request:
     def payload_bytes(self) -> int:
         """Size of the body in bytes, without the framing of ``aws-chunked``."""
         decoded = self.headers.get("x-amz-decoded-content-length", "")
-        return int(decoded) if decoded.isdigit() else len(self.body)
+        return int(decoded) if decoded.isdecimal() else len(self.body)
 
 
 def read_request(environ: Mapping[str, Any], body: bytes) -> Request:
@@ -70,28 +72,25 @@ def read_request(environ: Mapping[str, Any], body: bytes) -> Request:
     raw_path, _, raw_query = target.partition("?")
     query = tuple(parse_qsl(raw_query, keep_blank_values=True))
     host = headers.get("host", "")
-    scope = _SCOPE.search(headers.get("authorization", ""))
     params = dict(query)
-    access_key, service, region = None, "s3", "us-east-1"
+    access_key, region, service = _sender(headers.get("authorization", ""), params)
     by_query = "X-Amz-Credential" in params or "AWSAccessKeyId" in params
-    if scope:
-        access_key, service, region = scope["key"], scope["service"], scope["region"]
-    elif "X-Amz-Credential" in params:
-        parts = params["X-Amz-Credential"].split("/")
-        access_key = parts[0]
-        if len(parts) == 5:
-            region, service = parts[2], parts[3]
-    elif "AWSAccessKeyId" in params:
-        access_key = params["AWSAccessKeyId"]
-    elif headers.get("authorization", "").startswith("AWS "):
-        access_key = headers["authorization"][4:].split(":")[0]
     if _CONTROL_HOST.search(host) or raw_path.startswith("/v20180820/"):
         service = "s3control"
     path = unquote(raw_path, errors="surrogateescape").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     bucket: str | None
     key: str | None
     named = _BUCKET_HOST.match(host)
-    if named and service != "s3control":
+    endpoint = "rest"
+    if service == "s3control":
+        endpoint = "control"
+    elif named:
+        after = host[len(named["bucket"]) :]
+        endpoint = "website" if after.startswith(".s3-website") else endpoint
+        endpoint = "access-point" if after.startswith(".s3-accesspoint") else endpoint
+    if endpoint == "control":
+        bucket, key = None, None
+    elif named:
         bucket, key = named["bucket"], path[1:] or None
     else:
         bucket, _, rest = path.lstrip("/").partition("/")
@@ -110,8 +109,20 @@ def read_request(environ: Mapping[str, Any], body: bytes) -> Request:
         bucket=bucket,
         key=key,
         query=query,
-        virtual_host=bool(named),
+        endpoint=endpoint,
     )
+
+
+def _sender(authorization: str, params: Mapping[str, str]) -> tuple[str | None, str, str]:
+    """Return access key, region and service that a request names; S3 in us-east-1 for an unsigned one."""
+    scope = _SCOPE.search(authorization)
+    if scope:
+        return scope["key"], scope["region"], scope["service"]
+    if "X-Amz-Credential" in params:
+        parts = params["X-Amz-Credential"].split("/")
+        return (parts[0], parts[2], parts[3]) if len(parts) == 5 else (parts[0], "us-east-1", "s3")
+    old = authorization[4:].split(":", maxsplit=1)[0] if authorization.startswith("AWS ") else None
+    return params.get("AWSAccessKeyId", old), "us-east-1", "s3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +192,8 @@ def identify(request: Request) -> str | None:
         botocore's operation name, or None for what its model does not know: the caller answers 501, because moto would
         run the base operation instead (DELETE ?unknown deletes the bucket).
     """
+    if request.endpoint == "control":
+        return _control_operation(request)
     if request.host.startswith("s3express-control."):
         return "ListDirectoryBuckets" if request.bucket is None and request.method == "GET" else None
     if request.headers.get("x-amz-request-route"):
@@ -193,3 +206,22 @@ def identify(request: Request) -> str | None:
             harmless = request.method in ("GET", "HEAD") and all(params[name] for name in left)
             return form.operation if not left or harmless else None
     return None
+
+
+@cache
+def _control_forms() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
+    """Method, path pattern and name of every s3control operation, the longest path first."""
+    model = botocore.session.get_session().get_service_model("s3control")
+    forms = []
+    for name in model.operation_names:
+        http = model.operation_model(name).http
+        path = http["requestUri"].partition("?")[0]
+        pattern = re.sub(r"\\\{\w+(\\\+)?\\\}", lambda m: ".+" if m[1] else "[^/]+", re.escape(path))
+        forms.append((http["method"], name, re.compile(f"{pattern}/?")))
+    return tuple(sorted(forms, key=lambda form: -len(form[2].pattern)))
+
+
+def _control_operation(request: Request) -> str | None:
+    path = request.target.partition("?")[0]
+    found = next((n for method, n, form in _control_forms() if method == request.method and form.fullmatch(path)), None)
+    return f"s3control:{found}" if found else None

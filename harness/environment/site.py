@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from harness.clock import Clock
 from harness.errors import PreflightError
 from harness.journal import Journal
+from harness.targets import Credentials
 
 PREFIX = "s3lm"
 TAG_KEY = "s3lm"
 _LOG_DAYS = 30
+_DIRECTORY_ZONES = {"us-east-1": "use1-az4", "us-west-2": "usw2-az1", "eu-north-1": "eun1-az1"}
+"""A zone per Region that has directory buckets (S3 User Guide, S3 Express One Zone Availability Zones)."""
 
 
 def code_of(error: Exception) -> str:
@@ -43,10 +48,14 @@ class Site:
     on_created: Callable[[str, str], None] = lambda _kind, _name: None
     s3: Any = field(init=False)
     cloudtrail: Any = field(init=False)
+    iam: Any = field(init=False)
+    s3control: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.s3 = self.session.client("s3")
         self.cloudtrail = self.session.client("cloudtrail")
+        self.iam = self.session.client("iam")
+        self.s3control = self.session.client("s3control")
 
     def bucket_name(self, kind: str) -> str:
         """Return a bucket name in the account's own namespace: no stranger can ever own it, before or after the run."""
@@ -76,6 +85,63 @@ class Site:
     def trail_name(self) -> str:
         """The run's trail."""
         return f"{PREFIX}-{self.run_id}"
+
+    @property
+    def denied_role(self) -> str:
+        """The role without any permission, whose calls are refused."""
+        return f"{PREFIX}-{self.run_id}-denied"
+
+    @property
+    def access_point(self) -> str:
+        """The access point of the main source bucket."""
+        return f"{PREFIX}-{self.run_id}-ap"
+
+    def make_denied_role(self) -> None:
+        """Create a role without any policy that this account's principals may assume."""
+        principal = {"AWS": f"arn:aws:iam::{self.account_id}:root"}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        tags = [{"Key": TAG_KEY, "Value": self.run_id}]
+        name = self.denied_role
+        self.make("role", name, lambda: self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags))
+
+    def denied_credentials(self) -> Credentials:
+        """Assume the denied role; a new role may take some seconds until it can be assumed.
+
+        Raises:
+            ClientError: It cannot be assumed.
+        """
+        sts = self.session.client("sts")
+        arn = f"arn:aws:iam::{self.account_id}:role/{self.denied_role}"
+        for attempt in Retrying(
+            retry=retry_if_exception_type(ClientError), stop=stop_after_attempt(10), wait=wait_fixed(3), reraise=True
+        ):
+            with attempt:
+                answer = sts.assume_role(RoleArn=arn, RoleSessionName=f"s3lm-{self.run_id}")["Credentials"]
+        return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+
+    def make_access_point(self) -> tuple[str, str]:
+        """Create the access point; returns its ARN and alias."""
+        name, account = self.access_point, self.account_id
+
+        def create() -> None:
+            self.s3control.create_access_point(AccountId=account, Name=name, Bucket=self.bucket)
+
+        self.make("access-point", name, create)
+        alias = self.s3control.get_access_point(AccountId=account, Name=name)["Alias"]
+        return f"arn:aws:s3:{self.region}:{account}:accesspoint/{name}", str(alias)
+
+    def make_directory_bucket(self) -> str:
+        """Create a directory bucket in the Region's first zone that has them; returns its name."""
+        zone = f"{_DIRECTORY_ZONES.get(self.region, 'use1-az4')}"
+        name = f"{PREFIX}-{self.run_id}-{len(self.journal.resources())}--{zone}--x-s3"
+        configuration = {
+            "Location": {"Type": "AvailabilityZone", "Name": zone},
+            "Bucket": {"Type": "Directory", "DataRedundancy": "SingleAvailabilityZone"},
+        }
+        create = lambda: self.s3.create_bucket(Bucket=name, CreateBucketConfiguration=configuration)  # noqa: E731
+        self.make("bucket", name, create)
+        return name
 
     def make(self, kind: str, name: str, create: Callable[[], Any], **detail: Any) -> None:
         """Make a resource: journal the intent, do it, journal the deed.

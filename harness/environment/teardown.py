@@ -10,7 +10,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness.environment.site import Site, code_of
 
 _ATTEMPTS = 10
-_GONE = {"NoSuchBucket", "404", "TrailNotFoundException", "ResourceNotFoundException", "NoSuchUpload"}
+_GONE = {
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "NoSuchAccessPoint",
+    "404",
+    "TrailNotFoundException",
+    "ResourceNotFoundException",
+    "NoSuchUpload",
+}
 
 
 def teardown(site: Site) -> list[str]:
@@ -20,7 +28,12 @@ def teardown(site: Site) -> list[str]:
         What could not be deleted, with the reason; empty when nothing is left.
     """
     left = []
-    deletes: dict[str, Callable[[Site, str], None]] = {"trail": _delete_trail, "bucket": _delete_bucket}
+    deletes: dict[str, Callable[[Site, str], None]] = {
+        "trail": _delete_trail,
+        "bucket": _delete_bucket,
+        "role": lambda site, name: site.iam.delete_role(RoleName=name),
+        "access-point": lambda site, name: site.s3control.delete_access_point(AccountId=site.account_id, Name=name),
+    }
     for kind, name, state, _detail in reversed(site.journal.resources()):
         if state == "deleted":
             continue

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 
+from harness import catalogue
 from harness.channels import Channel
 from harness.clock import Clock
 from harness.environment.site import Site
 from harness.errors import LogjamError
 from harness.events import Event, ScenarioFinished
+from harness.execute.clients import CallMaker, Clients
+from harness.execute.raw import RawAnswer
 from harness.execute.recorder import Recorder
 from harness.model import CellKey, Role
 from harness.scenario import Scenario, method_of, prepared
 
+Leaves = Callable[[str, Mapping[str, Any], str], Mapping[str, str]]
 CONTROL_CELL = CellKey(operation="PutObject", variant="control")
 CONTROL_INTERVAL = 40
 """Scenario executions between two control calls."""
+_NO_DIRECTORY_BUCKET = "s3lm-none--use1-az4--x-s3"
 
 
 @dataclass(slots=True)
@@ -29,8 +34,11 @@ class RunSurroundings:
 
     site: Site
     channels: Sequence[Channel]
+    capabilities: frozenset[str] = frozenset()
+    scenario: Scenario | None = None
     _names: int = 0
     _buckets: int = 0
+    _access_point: tuple[str, str] | None = None
     clock: Clock = field(init=False)
     s3: Any = field(init=False)
     bucket: str = field(init=False)
@@ -43,9 +51,11 @@ class RunSurroundings:
         self.account_id, self.region = site.account_id, site.region
 
     def new_name(self, kind: str) -> str:
-        """Return an object key that this run has not used."""
+        """Return an object key that this run has not used, as the scenario's variant wants it."""
         self._names += 1
-        return f"{kind}-{self._names:05d}"
+        name = f"{kind}-{self._names:05d}"
+        rename = self.scenario.how.rename if self.scenario else None
+        return rename(name) if rename else name
 
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
@@ -61,12 +71,26 @@ class RunSurroundings:
             channel.watch(self.site, name)
         return name
 
+    def directory_bucket(self) -> str:
+        """Create a directory bucket, or return a well-formed name where the target has none."""
+        if "directory-buckets" not in self.capabilities:
+            return _NO_DIRECTORY_BUCKET
+        return self.site.make_directory_bucket()
+
+    def access_point(self) -> tuple[str, str]:
+        """Return ARN and alias of the access point of the main source bucket; made at the first call."""
+        if self._access_point is None:
+            self._access_point = self.site.make_access_point()
+        return self._access_point
+
 
 def execute(
     selected: Sequence[Scenario],
     repeats: int,
     recorder: Recorder,
     surroundings: RunSurroundings,
+    clients: Clients,
+    leaves: Leaves,
 ) -> Iterator[Event]:
     """Execute every scenario ``repeats`` times and yield an event after each.
 
@@ -78,6 +102,8 @@ def execute(
         repeats: How often.
         recorder: Journals the calls.
         surroundings: What fixtures may use.
+        clients: Makes the calls.
+        leaves: Returns what a call asks for, as leaves, from operation, parameters and service.
     """
     journal, clock = surroundings.site.journal, surroundings.clock
     done = {key for key, (state, _) in journal.executions().items() if state != "started"}
@@ -92,7 +118,7 @@ def execute(
                 control.call()
                 since_control = 0
             journal.execution(scenario.cell, repeat, "started", None, clock.now())
-            failure = _execute_one(scenario, repeat, recorder, surroundings)
+            failure = _Execution(scenario, repeat, recorder, surroundings, clients, leaves).run()
             journal.execution(scenario.cell, repeat, "failed" if failure else "done", failure, clock.now())
             since_control += 1
             yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
@@ -108,27 +134,79 @@ class _Control:
 
     def call(self) -> None:
         where = self.surroundings
+        where.scenario = None
         with self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected={c.name: 1 for c in where.channels}):
             where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
 
 
-def _execute_one(scenario: Scenario, repeat: int, recorder: Recorder, surroundings: RunSurroundings) -> str | None:
-    """Execute one scenario once; returns why it failed, or None."""
-    client = surroundings.s3
-    expected = scenario.records.by_channel()
+@dataclass(slots=True)
+class _Execution:
+    """One execution of one scenario."""
 
-    def call(**parameters: Any) -> Any:
-        with recorder.purpose(Role.SUBJECT, scenario.cell, repeat, expected):
-            return _drain(getattr(client, method_of(scenario.operation))(**parameters))
+    scenario: Scenario
+    repeat: int
+    recorder: Recorder
+    surroundings: RunSurroundings
+    clients: Clients
+    leaves: Leaves
 
-    try:
-        with recorder.purpose(Role.SETUP, scenario.cell, repeat), prepared(scenario, surroundings, call) as run:
-            run()
-    except (ClientError, BotoCoreError, LogjamError) as error:
-        return str(error)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+    def run(self) -> str | None:
+        """Execute it; returns why it did not go as its variant says, or None."""
+        scenario, recorder = self.scenario, self.recorder
+        self.surroundings.scenario = scenario
+        recorder.statuses.clear()
+        raised = None
+        try:
+            with (
+                recorder.purpose(Role.SETUP, scenario.cell, self.repeat),
+                prepared(scenario, self.surroundings, call=self.call, send=self.send) as run,
+            ):
+                run()
+        except (ClientError, BotoCoreError, LogjamError) as error:
+            raised = str(error)
+        except Exception as error:
+            raised = f"{type(error).__name__}: {error}"
+        statuses = recorder.statuses
+        if scenario.fails:
+            if statuses and all(status in scenario.fails for status in statuses):
+                return None
+            meant = " or ".join(map(str, scenario.fails))
+            got = ", ".join(map(str, statuses)) or "no call"
+            return f"meant to end with {meant}, got {got}" + (f" ({raised})" if raised else "")
+        failed = [status for status in statuses if status is None or status >= 400]
+        return raised or (f"answered with {failed[0]}" if failed else None)
+
+    def call(self, **parameters: Any) -> Any:
+        """Make the call under test, as the scenario's variant does."""
+        scenario, how = self.scenario, self.scenario.how
+        if how.change:
+            parameters = how.change(dict(parameters), self.surroundings)
+        operation = catalogue.find(scenario.operation)
+        service = operation.service if operation else "s3"
+        name = scenario.operation.removeprefix(catalogue.CONTROL_PREFIX)
+        with self._subject(self.leaves(name, parameters, service)):
+            if how.via:
+                return how.via(self._maker(), parameters)
+            client = self.clients.get(how.client, service)
+            return _drain(getattr(client, method_of(name))(**parameters))
+
+    def send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> RawAnswer:
+        """Send the raw request under test."""
+        with self._subject({}):
+            return self._maker().send(method, url, headers=headers, body=body)
+
+    def _subject(self, sent: Mapping[str, str]) -> Any:
+        return self.recorder.purpose(
+            Role.SUBJECT,
+            self.scenario.cell,
+            self.repeat,
+            expected=self.scenario.records.by_channel(),
+            headers=self.scenario.how.headers,
+            sent=sent,
+        )
+
+    def _maker(self) -> CallMaker:
+        return CallMaker(self.scenario.operation, self.surroundings, self.clients)
 
 
 def _drain(answer: dict[str, Any]) -> dict[str, Any]:

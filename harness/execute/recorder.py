@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,7 +19,7 @@ from harness.journal import Journal
 from harness.model import Call, CellKey, Role
 from harness.redact import redact
 
-_HOST_BUCKET = re.compile(r"^(?P<bucket>.+)\.s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com")
+_HOST_BUCKET = re.compile(r"^(?P<bucket>.+?)\.s3(?:[.-]|express-)(?:[a-z0-9-]+\.)*amazonaws\.com")
 
 
 @dataclass(slots=True)
@@ -29,7 +29,9 @@ class Purpose:
     role: Role = Role.SETUP
     cell: CellKey | None = None
     repeat: int = 0
-    expected: Mapping[str, int] | None = None
+    expected: Mapping[str, int] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recorder:
@@ -47,6 +49,8 @@ class Recorder:
         self._purpose = Purpose()
         self._open: Call | None = None
         self._attempts: dict[str, int] = {}
+        self.statuses: list[int | None] = []
+        """HTTP statuses of subject calls, for who clears it and reads it; None where no answer came."""
 
     def attach(self, session: boto3.Session) -> None:
         """Journal every attempt that clients of this session will make."""
@@ -60,11 +64,23 @@ class Recorder:
         role: Role,
         cell: CellKey | None = None,
         repeat: int = 0,
+        *,
         expected: Mapping[str, int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        sent: Mapping[str, str] | None = None,
     ) -> Iterator[None]:
-        """Give the calls made inside a role and, for subject calls, their cell."""
+        """Give the calls made inside a role and a cell.
+
+        Args:
+            role: What they are for.
+            cell: The row whose scenario makes them.
+            repeat: Which repetition.
+            expected: Records expected per channel.
+            headers: Sent beside the request's own, not signed; a ``User-Agent`` is appended to the usual one.
+            sent: What is requested, as leaves.
+        """
         before = self._purpose
-        self._purpose = Purpose(role, cell, repeat, expected)
+        self._purpose = Purpose(role, cell, repeat, expected or {}, headers or {}, sent or {})
         try:
             yield
         finally:
@@ -80,10 +96,14 @@ class Recorder:
         marker = f"s3lm/{self._run_id}/{self._number}"
         agent = request.headers.get("User-Agent", "")
         agent = agent.decode("latin-1") if isinstance(agent, bytes) else str(agent)
-        request.headers["User-Agent"] = f"{agent} {marker}"
+        purpose = self._purpose
+        extra = purpose.headers.get("User-Agent", "")
+        agent = f"{agent} {extra} {marker}" if extra else f"{agent} {marker}"
+        for name, value in purpose.headers.items():
+            request.headers[name] = value
+        request.headers["User-Agent"] = agent
         parts = urlsplit(request.url)
         bucket, key = _place(service, parts.netloc, parts.path)
-        purpose = self._purpose
         call = Call(
             number=self._number,
             operation=operation,
@@ -98,9 +118,10 @@ class Recorder:
             path=redact(parts.path + (f"?{parts.query}" if parts.query else "")),
             bucket=bucket,
             key=key,
-            user_agent=f"{agent} {marker}",
+            user_agent=agent,
             sent_at=self._clock.now(),
-            expected=purpose.expected or {},
+            expected=purpose.expected,
+            sent=purpose.sent,
         )
         self._number += 1
         self._journal.intend(call)
@@ -117,11 +138,14 @@ class Recorder:
         if call is None:
             return
         now = self._clock.now()
+        if call.role is Role.SUBJECT:
+            self.statuses.append(int(response_dict["status_code"]) if response_dict else None)
         if response_dict is None:
             self._journal.complete(replace(call, received_at=now, failure=type(exception).__name__))
             return
         headers = {str(k).lower(): str(v) for k, v in response_dict["headers"].items()}
         error = (parsed_response or {}).get("Error") or {}
+        code = str(error.get("Code") or "")
         status = int(response_dict["status_code"])
         self._journal.complete(
             replace(
@@ -129,7 +153,8 @@ class Recorder:
                 received_at=now,
                 server_date=_http_date(headers.get("date")),
                 status=status,
-                error_code=str(error.get("Code")) if status >= 300 and error.get("Code") else None,
+                # botocore makes a code of the status where there is no body (HEAD, 304).
+                error_code=code if status >= 300 and code and not code.isdigit() else None,
                 request_id=headers.get("x-amz-request-id") or headers.get("x-amzn-requestid"),
                 host_id=headers.get("x-amz-id-2"),
             )
@@ -145,8 +170,9 @@ def _http_date(text: str | None) -> datetime | None:
 
 def _place(service: str, host: str, path: str) -> tuple[str | None, str | None]:
     """Return bucket and key that a request URL names (virtual-host or path style), decoded."""
-    if service != "s3":
-        return None, None
+    if service != "s3" or any(mark in host for mark in (".s3-accesspoint", "-s3alias.", ".s3-object-lambda")):
+        # An access point names its bucket to the server only.
+        return None, unquote(path).removeprefix("/") or None if service == "s3" else None
     text = unquote(path).removeprefix("/")
     named = _HOST_BUCKET.match(host)
     if named:

@@ -24,6 +24,10 @@ COLUMNS = (
     "names",
     "statuses",
     "joined_by",
+    "wrong_fields",
+    "payload_sent",
+    "payload_recovered",
+    "payload_lost",
     "delay_n",
     "delay_min_seconds",
     "delay_p50_seconds",
@@ -40,7 +44,7 @@ COLUMNS = (
 
 def row(cell: Cell, result: Result) -> dict[str, Any]:
     """Return a cell as a row; numbers stay numbers, missing ones are None."""
-    operation = catalogue.operations().get(cell.operation)
+    operation = catalogue.find(cell.operation)
     ran = cell.verdict is not Verdict.NOT_RUN
     delay = cell.delay
     return {
@@ -56,6 +60,10 @@ def row(cell: Cell, result: Result) -> dict[str, Any]:
         "names": " ".join(cell.names),
         "statuses": "; ".join(f"{status}: {n}" for status, n in cell.statuses.items()),
         "joined_by": "; ".join(f"{way}: {n}" for way, n in cell.joins.items()),
+        "wrong_fields": " ".join(sorted({str(w["field"]) for w in cell.wrong})),
+        "payload_sent": cell.payload["sent"] if cell.payload else None,
+        "payload_recovered": cell.payload["recovered"] if cell.payload else None,
+        "payload_lost": " ".join(cell.payload["lost"]) if cell.payload else "",
         "delay_n": delay.n if delay else None,
         "delay_min_seconds": delay.min_seconds if delay else None,
         "delay_p50_seconds": delay.median_seconds if delay else None,

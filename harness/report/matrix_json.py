@@ -52,7 +52,7 @@ def document(result: Result) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    operation = catalogue.operations().get(cell.operation)
+    operation = catalogue.find(cell.operation)
     delay = cell.delay
     return {
         "operation": cell.operation,
@@ -69,6 +69,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "names": dict(cell.names),
         "statuses": dict(cell.statuses),
         "joined_by": dict(cell.joins),
+        "wrong_values": [dict(each) for each in cell.wrong],
+        "payload": dict(cell.payload) if cell.payload else None,
         "fields": {name: dict(value) for name, value in cell.fields.items()},
         "delay": None
         if delay is None

@@ -37,7 +37,7 @@ def write(result: Result) -> list[Path]:
     lines += [_counts(result), "", "Signs: " + ", ".join(f"{s} {v.value}" for v, s in _SIGN.items()) + ".", ""]
     lines += [f"| operation | variant | {' | '.join(channels)} |", f"|---|---|{'---|' * len(channels)}"]
     for (operation, variant), cells in rows.items():
-        known = catalogue.operations().get(operation)
+        known = catalogue.find(operation)
         twin = f" (same wire form as {', '.join(known.twins)})" if known and known.twins else ""
         shown = " | ".join(_cell(cells[c]) for c in channels if c in cells)
         lines.append(f"| {markdown_cell(operation)}{twin} | {markdown_cell(variant)} | {shown} |")

@@ -79,6 +79,7 @@ def _call(call: Call) -> dict[str, object]:
         "key": call.key,
         "user_agent": call.user_agent,
         "expected": json.dumps(dict(call.expected)),
+        "sent": json.dumps(dict(call.sent)),
     }
 
 

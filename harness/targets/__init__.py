@@ -12,6 +12,15 @@ import boto3
 from harness.clock import Clock
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key; never shown, never journaled."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
 class Target(Protocol):
     """What a run needs of a target. Use it as a context manager: leaving it ends what it started.
 
@@ -28,8 +37,8 @@ class Target(Protocol):
     capabilities: frozenset[str]
     missing: dict[str, str]
 
-    def session(self) -> boto3.Session:
-        """Return a session whose clients reach this target."""
+    def session(self, credentials: Credentials | None = None) -> boto3.Session:
+        """Return a session whose clients reach this target: the owner's, or that of other credentials."""
         ...
 
     def keep_evidence(self, folder: Path) -> None:
@@ -41,12 +50,3 @@ class Target(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The caller: account and ARN, as STS tells them."""
-
-    account_id: str
-    arn: str
-    facts: dict[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +24,9 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 
 from harness.clock import Clock, ScaledClock
-from harness.errors import TargetError
+from harness.embedded.switches import Behaviours, UnknownBehaviourError
+from harness.errors import TargetError, UsageError
+from harness.targets import Credentials
 
 DEFAULT_FACTOR = 600.0
 ACCESS_KEY_ID = "AKIAS3LOGJAMEMBEDDED"
@@ -45,7 +48,7 @@ def session_config() -> Config:
     )
 
 
-def isolated_session(access_key: str, secret_key: str, region: str) -> boto3.Session:
+def isolated_session(who: Credentials, region: str) -> boto3.Session:
     """Return a session that reads no profile, no config file and no credentials of the machine's user."""
     core = botocore.session.Session(
         session_vars={
@@ -54,7 +57,7 @@ def isolated_session(access_key: str, secret_key: str, region: str) -> boto3.Ses
             "credentials_file": (None, None, os.devnull, None),
         }
     )
-    core.set_credentials(access_key, secret_key)
+    core.set_credentials(who.access_key, who.secret_key, who.token)
     core.set_default_client_config(session_config())
     return boto3.Session(botocore_session=core, region_name=region)
 
@@ -66,14 +69,16 @@ class EmbeddedServer:
         clock: The clock that both sides share.
         seed: Makes delays and ids repeatable.
         port: 0 for a free one.
+        behaviours: ``name=answer`` texts (``embedded/switches.py``).
 
     Raises:
         TargetError: The server did not come up, for instance because the port is taken.
     """
 
-    def __init__(self, clock: ScaledClock, seed: int, port: int = 0) -> None:
+    def __init__(self, clock: ScaledClock, seed: int, port: int = 0, behaviours: Sequence[str] = ()) -> None:
         command = [sys.executable, "-m", "harness.embedded.server", "--port", str(port), "--seed", str(seed)]
         command += ["--factor", repr(clock.factor), "--anchor", repr(clock.anchor)]
+        command += [part for behaviour in behaviours for part in ("--behaviour", behaviour)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
         environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         # A process group of its own: Ctrl+C reaches the harness, which needs the server for its teardown.
@@ -135,14 +140,22 @@ class EmbeddedTarget:
         seed: Makes delays and ids repeatable.
         factor: How many seconds pass on the run's clock in one second of the machine's.
         port: 0 for a free one.
+        behaviours: ``name=answer`` texts: which sides the server takes where AWS's documents contradict each other.
     """
 
     name = "embedded"
     note = NOTE
     region = "us-east-1"
-    capabilities = frozenset({"general-purpose-buckets", "server-access-logs", "cloudtrail"})
+    capabilities = frozenset({"multi-region"})
 
-    def __init__(self, seed: int, factor: float = DEFAULT_FACTOR, port: int = 0) -> None:
+    def __init__(
+        self, seed: int, factor: float = DEFAULT_FACTOR, port: int = 0, behaviours: Sequence[str] = ()
+    ) -> None:
+        try:
+            Behaviours.from_texts(list(behaviours))
+        except UnknownBehaviourError as error:
+            raise UsageError(str(error)) from error
+        self._behaviours = behaviours
         self._clock = ScaledClock.starting_now(factor)
         self._seed, self._port = seed, port
         self.clock: Clock = self._clock
@@ -151,10 +164,12 @@ class EmbeddedTarget:
             "directory-buckets": "the embedded server has no directory buckets",
             "object-lambda": "the embedded server has no Object Lambda access points",
             "torrent": "the embedded server has no BitTorrent (AWS retired it too)",
+            "batch-operations": "the embedded server has no S3 Batch Operations",
+            "account-wide-changes": "it would change the whole account: never by default",
         }
 
     def __enter__(self) -> Self:
-        self.server = EmbeddedServer(self._clock, self._seed, self._port)
+        self.server = EmbeddedServer(self._clock, self._seed, self._port, self._behaviours)
         return self
 
     def __exit__(
@@ -169,11 +184,12 @@ class EmbeddedTarget:
             lines = [json.dumps(entry) + "\n" for entry in self.server.page("ledger")]
             (folder / LEDGER).write_text("".join(lines), "utf-8")
 
-    def session(self) -> boto3.Session:
-        """Return a session of the server's one user, routed to loopback."""
+    def session(self, credentials: Credentials | None = None) -> boto3.Session:
+        """Return a session of the server's one user, or of other credentials, routed to loopback."""
         if self.server is None:
             raise TargetError("the embedded server is not running")
-        session = isolated_session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, self.region)
+        who = credentials or Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        session = isolated_session(who, self.region)
         route_to_loopback(session, self.server.port)
         return session
 

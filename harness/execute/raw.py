@@ -1,0 +1,66 @@
+"""Raw HTTP requests, for what no SDK call makes: presigned URLs, form posts, preflights, websites.
+
+They go through the same session events as boto3's own, so they are journaled and routed like every other call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """Status, headers (lower-case names) and body of an answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def send_raw(
+    session: boto3.Session, operation: str, method: str, url: str, headers: Mapping[str, str], body: bytes
+) -> RawAnswer:
+    """Send one request as it is; redirects are not followed.
+
+    Raises:
+        HTTPClientError: No answer came; the attempt is journaled.
+    """
+    told = HTTPHeaders()
+    for name, value in {"User-Agent": "s3logjam-raw", **headers}.items():
+        told[name] = value
+    request = AWSPreparedRequest(method, url, told, body, stream_output=False)
+    session.events.emit(f"before-call.s3.{operation}")
+    session.events.emit(f"before-send.s3.{operation}", request=request)
+    event = f"response-received.s3.{operation}"
+    try:
+        response = URLLib3Session(proxies={}, timeout=60).send(request)
+    except HTTPClientError as error:
+        session.events.emit(event, response_dict=None, parsed_response=None, exception=error)
+        raise
+    answer = RawAnswer(
+        response.status_code, {str(k).lower(): str(v) for k, v in response.headers.items()}, bytes(response.content)
+    )
+    parsed = {"Error": {"Code": error_code(answer.body)}} if answer.status >= 300 else {}
+    seen: dict[str, Any] = {"status_code": answer.status, "headers": answer.headers, "body": answer.body}
+    session.events.emit(event, response_dict=seen, parsed_response=parsed, exception=None)
+    return answer
+
+
+def error_code(body: bytes) -> str | None:
+    """Return the Code of an S3 error document, or None."""
+    if b"<Error" not in body or b"<!DOCTYPE" in body:
+        return None
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - declarations are refused above
+    except ET.ParseError:
+        return None
+    return next((e.text for e in root.iter() if e.tag.rpartition("}")[2] == "Code"), None)

@@ -1,0 +1,248 @@
+"""The variants: ways in which any scenario's call can be made, by whom, how addressed, with which text, to what end."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+
+from harness import catalogue
+from harness.scenario import How, Records, Surroundings, method_of, variant
+
+Parameters = dict[str, Any]
+EXPIRES_SECONDS = 300
+HOSTILE_AGENT = "said \"hello\" and 'bye' -- <b>|`$(id)`"
+
+
+def _kind(operation: str) -> str:
+    found = catalogue.find(operation)
+    return found.service if found else ""
+
+
+def _names_a_bucket(operation: str) -> bool:
+    found = catalogue.find(operation)
+    return _kind(operation) == "s3" and found is not None and "{Bucket}" in found.uri and operation != "CreateBucket"
+
+
+def no_access_log(records: Records) -> Records:
+    """Nobody's access log can hold a request to a bucket that does not exist."""
+    return Records(server_access=0, cloudtrail=records.cloudtrail)
+
+
+def no_cloudtrail(records: Records) -> Records:
+    """CloudTrail does not deliver what fails authentication (S3 User Guide, logging options, note 1)."""
+    return Records(server_access=records.server_access, cloudtrail=0)
+
+
+def missing_bucket(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Name a bucket that nobody has, in the run's own name space."""
+    return parameters | {"Bucket": where.bucket.replace("-src-", "-srcmissing-")}
+
+
+def missing_key(parameters: Parameters, _where: Surroundings) -> Parameters:
+    """Name a key that does not exist; of a copy, as its source."""
+    if "CopySource" in parameters:
+        return parameters | {"CopySource": parameters["CopySource"] | {"Key": "there-is-no-such-key"}}
+    return parameters | {"Key": "there-is-no-such-key"}
+
+
+def missing_upload(parameters: Parameters, _where: Surroundings) -> Parameters:
+    """Name an upload that does not exist."""
+    return parameters | {"UploadId": "there.is.no.such.upload"}
+
+
+def missing_version(parameters: Parameters, _where: Surroundings) -> Parameters:
+    """Ask for a version that does not exist."""
+    return parameters | {"VersionId": "3HL4kqtJvjVBH40NrjfkdNoSuchVersion"}
+
+
+def _adding(**more: Any) -> Any:
+    def change(parameters: Parameters, _where: Surroundings) -> Parameters:
+        return parameters | more
+
+    return change
+
+
+def access_point(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Address the bucket by its access point's ARN."""
+    return parameters | {"Bucket": where.access_point()[0]}
+
+
+def access_point_alias(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Address the bucket by its access point's alias."""
+    return parameters | {"Bucket": where.access_point()[1]}
+
+
+def matching_etag(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Ask only for what differs from the object as it is."""
+    head = where.s3.head_object(Bucket=parameters["Bucket"], Key=parameters["Key"])
+    return parameters | {"IfNoneMatch": head["ETag"]}
+
+
+def _presign(how: How, parameters: Parameters) -> tuple[str, bytes]:
+    body = parameters.pop("Body", b"")
+    client = how.client()
+    return client.generate_presigned_url(method_of(how.operation), Params=parameters, ExpiresIn=EXPIRES_SECONDS), body
+
+
+def _method(how: How) -> str:
+    found = catalogue.find(how.operation)
+    return found.method if found else "GET"
+
+
+def presigned(how: How, parameters: Parameters) -> Any:
+    """Use a presigned URL, as a browser would: the signature stands in the query."""
+    url, body = _presign(how, parameters)
+    return how.send(_method(how), url, body=body)
+
+
+def presigned_tampered(how: How, parameters: Parameters) -> Any:
+    """Use a presigned URL whose signature was changed."""
+    url, body = _presign(how, parameters)
+    changed = url[:-1] + ("0" if url[-1] != "0" else "1")
+    return how.send(_method(how), changed, body=body)
+
+
+def _sign_as_of_yesterday(signer: Any, request: Any) -> None:
+    """Sign a URL as of yesterday: it has expired, and nobody had to wait for that."""
+    request.context["timestamp"] = (datetime.now(UTC) - timedelta(days=1)).strftime(SIGV4_TIMESTAMP)
+    signer._modify_request_before_signing(request)
+    to_sign = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(to_sign, request))
+
+
+def expired(how: How, parameters: Parameters) -> Any:
+    """Use a presigned URL that has expired."""
+    url, body = _presign(how, parameters)
+    request = AWSRequest(method=_method(how), url=url.partition("?")[0])
+    client = how.client()
+    credentials = client._request_signer._credentials.get_frozen_credentials()
+    region = client.meta.region_name
+    _sign_as_of_yesterday(S3SigV4QueryAuth(credentials, "s3", region, expires=EXPIRES_SECONDS), request)
+    return how.send(_method(how), request.prepare().url, body=body)
+
+
+def _key(suffix: str) -> Any:
+    return lambda name: f"{name}{suffix}"
+
+
+def large_policy(parameters: Parameters, where: Surroundings) -> Parameters:
+    """A policy near the limit of 20 kB, made large by its list of resources."""
+    resources = [f"arn:aws:s3:::{where.bucket}/never-used/{number:03d}-{'x' * 60}" for number in range(125)]
+    listed = ",".join(f'"{resource}"' for resource in resources)
+    statement = f'{{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":[{listed}]}}'
+    return parameters | {"Policy": f'{{"Version":"2012-10-17","Statement":[{statement}]}}'}
+
+
+variant(
+    "denied",
+    meaning="by an assumed role without any permission",
+    client="denied",
+    fails=(403,),
+    everywhere=lambda operation: _kind(operation) != "form",
+    served=False,
+)
+variant(
+    "missing-bucket",
+    meaning="to a bucket that does not exist",
+    change=missing_bucket,
+    fails=(404,),
+    records=no_access_log,
+    everywhere=_names_a_bucket,
+)
+variant("missing-key", meaning="to a key that does not exist", change=missing_key, fails=(404,))
+variant("missing-upload", meaning="to an upload that does not exist", change=missing_upload, fails=(404,))
+variant("missing-version", meaning="to a version that does not exist", change=missing_version, fails=(400, 404))
+variant("anonymous", meaning="unsigned, to a private resource", client="anonymous", fails=(403,))
+variant(
+    "bad-signature",
+    meaning="signed with a wrong secret",
+    client="bad-signature",
+    fails=(403,),
+    records=no_cloudtrail,
+)
+variant(
+    "unknown-key",
+    meaning="signed with an access key that nobody has",
+    client="unknown-key",
+    fails=(403,),
+    records=no_cloudtrail,
+)
+variant("presigned", meaning="by a presigned URL", via=presigned)
+variant(
+    "presigned-tampered",
+    meaning="by a presigned URL with a changed signature",
+    via=presigned_tampered,
+    fails=(403,),
+    records=no_cloudtrail,
+)
+variant("expired", meaning="by a presigned URL that has expired", via=expired, fails=(403,), records=no_cloudtrail)
+variant("not-modified", meaning="conditional: unchanged since (304)", change=matching_etag, fails=(304,))
+variant(
+    "precondition-failed",
+    meaning="conditional: another version than the one asked for (412)",
+    change=_adding(IfMatch='"00000000000000000000000000000000"'),
+    fails=(412,),
+)
+variant(
+    "already-there",
+    meaning="conditional: only if it does not exist (412)",
+    change=_adding(IfNoneMatch="*"),
+    fails=(412,),
+)
+variant(
+    "copy-precondition-failed",
+    meaning="conditional on the source of a copy (412)",
+    change=_adding(CopySourceIfMatch='"00000000000000000000000000000000"'),
+    fails=(412,),
+)
+variant("range", meaning="a part of the object (206)", change=_adding(Range="bytes=2-5"))
+variant(
+    "bad-range", meaning="a part beyond the object's end (416)", change=_adding(Range="bytes=900000-"), fails=(416,)
+)
+variant("path-style", meaning="bucket named in the path, not in the host", client="path-style")
+variant("access-point", meaning="by the ARN of an access point", change=access_point)
+variant("access-point-alias", meaning="by the alias of an access point", change=access_point_alias)
+variant(
+    "wrong-owner",
+    meaning="with an expected bucket owner who is not the owner",
+    change=_adding(ExpectedBucketOwner="000000000000"),
+    fails=(403,),
+)
+variant(
+    "bad-digest",
+    meaning="with a Content-MD5 of something else (400)",
+    change=_adding(ContentMD5=base64.b64encode(hashlib.md5(b"other", usedforsecurity=False).digest()).decode()),
+    fails=(400,),
+)
+variant(
+    "bad-checksum",
+    meaning="with a CRC32 of something else (400)",
+    change=_adding(ChecksumCRC32="AAAAAA=="),
+    fails=(400,),
+)
+variant(
+    "options",
+    meaning="with metadata, tags and storage class in headers",
+    change=_adding(Metadata={"made-by": "s3logjam"}, Tagging="purpose=s3logjam", StorageClass="STANDARD_IA"),
+)
+variant("canned-acl", meaning="with a canned ACL in a header", change=_adding(ACL="bucket-owner-full-control"))
+variant("large-policy", meaning="with a policy near the limit of 20 kB", change=large_policy)
+variant("user-agent-quotes", meaning="with quotes and markup in the user agent", headers={"User-Agent": HOSTILE_AGENT})
+variant("user-agent-long", meaning="with a user agent of 4 kB", headers={"User-Agent": "x" * 4096})
+variant(
+    "referer-quotes", meaning="with quotes in the referer", headers={"Referer": "https://example.com/\"q\" 's' a b"}
+)
+variant("key-spaces", meaning="a key with blanks", rename=_key(" a  b "))
+variant("key-percent", meaning="a key with percent signs", rename=_key("%20%2F%zz%"))
+variant("key-plus", meaning="a key with plus signs", rename=_key("+a++b"))
+variant("key-quotes", meaning="a key with quotes and a backslash", rename=_key("\"a\" 'b' \\c"))
+variant("key-newline", meaning="a key with line breaks and a tab", rename=_key("\na\r\nb\t"))
+variant(
+    "key-unicode", meaning="a key in several scripts, combining and right-to-left", rename=_key("äöü-日本語-עברית-é")
+)
+variant("key-emoji", meaning="a key with emoji outside the basic plane", rename=_key("🪣🧨👩‍💻"))
+variant("key-punctuation", meaning="a key with the signs that URLs and shells use", rename=_key("?a=b&c;#d!*'(),:@$~"))
+variant("key-1024-bytes", meaning="a key of the greatest length", rename=lambda name: name.ljust(1024, "k"))

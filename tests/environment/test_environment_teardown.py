@@ -1,0 +1,164 @@
+"""Teardown needs the journal alone, forgives what is gone, and can be repeated until nothing is left."""
+
+from __future__ import annotations
+
+import pytest
+from offline import T0, Answer, FakeAws, refusal, xml
+
+from harness.environment.site import Site
+from harness.environment.teardown import teardown
+from harness.journal import Journal
+
+pytestmark = pytest.mark.usefixtures("no_backoff")
+
+
+def remember(journal: Journal, *resources: tuple[str, str, str]) -> None:
+    for kind, name, state in resources:
+        journal.resource(kind, name, state, T0)
+
+
+def deleted(aws: FakeAws) -> list[str]:
+    """Return buckets and trails in the order of their deletion."""
+    return [p.get("Bucket") or p["Name"] for op, p in aws.made if op in ("DeleteBucket", "DeleteTrail")]
+
+
+def states(journal: Journal) -> dict[str, str]:
+    return {name: state for _, name, state, _ in journal.resources()}
+
+
+def test_what_was_made_last_goes_first(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "logs", "created"), ("trail", "trail", "created"), ("bucket", "source", "created"))
+    assert teardown(site) == []
+    assert deleted(aws) == ["source", "trail", "logs"]
+    assert set(states(journal).values()) == {"deleted"}
+
+
+def test_a_trail_is_stopped_before_it_is_deleted(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("trail", "trail", "created"))
+    teardown(site)
+    assert aws.operations() == ["StopLogging", "DeleteTrail"]
+
+
+def test_a_second_teardown_does_nothing(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "source", "created"), ("trail", "trail", "created"))
+    teardown(site)
+    aws.made.clear()
+    assert teardown(site) == []
+    assert aws.made == []
+
+
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListObjectVersions", "DeleteBucket"])
+@pytest.mark.parametrize("refused", [refusal("NoSuchBucket", 404), Answer(status=404)], ids=["code", "bare 404"])
+def test_a_bucket_that_is_gone_counts_as_deleted(
+    refused: Answer, operation: str, site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers[operation] = refused
+    assert teardown(site) == []
+    assert states(journal) == {"source": "deleted"}
+
+
+def test_a_trail_that_is_gone_counts_as_deleted(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("trail", "trail", "created"))
+    aws.answers["StopLogging"] = refusal("TrailNotFoundException", service="cloudtrail")
+    assert teardown(site) == []
+    assert states(journal) == {"trail": "deleted"}
+
+
+def test_what_was_only_intended_is_looked_for_too(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "half-made", "intended"))
+    assert teardown(site) == []
+    assert deleted(aws) == ["half-made"]
+
+
+def test_what_cannot_be_deleted_is_told_and_does_not_keep_the_rest(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "logs", "created"), ("bucket", "source", "created"))
+    aws.answers["DeleteBucket"] = [refusal("AccessDenied", 403)]
+    (left,) = teardown(site)
+    assert "bucket source" in left
+    assert "AccessDenied" in left
+    assert states(journal) == {"logs": "deleted", "source": "created"}
+
+
+def test_what_was_left_is_tried_again_next_time(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["DeleteBucket"] = [refusal("AccessDenied", 403)]
+    assert len(teardown(site)) == 1
+    assert teardown(site) == []
+    assert states(journal) == {"source": "deleted"}
+
+
+VERSIONS = xml(
+    "ListVersionsResult",
+    "<Version><Key>a</Key><VersionId>v1</VersionId></Version>"
+    "<Version><Key>a</Key><VersionId>v2</VersionId></Version>"
+    "<DeleteMarker><Key>b</Key><VersionId>null</VersionId></DeleteMarker>",
+)
+
+
+def test_a_bucket_is_emptied_of_uploads_versions_and_markers_first(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["ListMultipartUploads"] = xml(
+        "ListMultipartUploadsResult", "<Upload><Key>k</Key><UploadId>u1</UploadId></Upload>"
+    )
+    aws.answers["ListObjectVersions"] = VERSIONS
+    assert teardown(site) == []
+    (aborted,) = aws.parameters("AbortMultipartUpload")
+    assert (aborted["Key"], aborted["UploadId"]) == ("k", "u1")
+    (batch,) = aws.parameters("DeleteObjects")
+    assert [(o["Key"], o["VersionId"]) for o in batch["Delete"]["Objects"]] == [("a", "v1"), ("a", "v2"), ("b", "null")]
+    assert aws.operations()[-1] == "DeleteBucket"
+
+
+def test_an_object_under_legal_hold_or_governance_retention_is_freed(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["ListObjectVersions"] = [VERSIONS]
+    error = "<Error><Key>a</Key><VersionId>v1</VersionId><Code>AccessDenied</Code><Message>locked</Message></Error>"
+    aws.answers["DeleteObjects"] = [xml("DeleteResult", error)]
+    assert teardown(site) == []
+    (lifted,) = aws.parameters("PutObjectLegalHold")
+    assert lifted == {"Bucket": "source", "Key": "a", "VersionId": "v1", "LegalHold": {"Status": "OFF"}}
+    (freed,) = aws.parameters("DeleteObject")
+    assert freed["BypassGovernanceRetention"] is True
+
+
+def test_log_files_that_arrive_meanwhile_are_deleted_too(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "logs", "created"))
+    aws.answers["DeleteBucket"] = [refusal("BucketNotEmpty", 409), refusal("BucketNotEmpty", 409)]
+    assert teardown(site) == []
+    assert deleted(aws) == ["logs"] * 3
+    assert len(aws.parameters("ListObjectVersions")) == 3
+
+
+def test_a_bucket_that_never_gets_empty_is_given_up_and_told(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "logs", "created"))
+    aws.answers["DeleteBucket"] = refusal("BucketNotEmpty", 409)
+    (left,) = teardown(site)
+    assert "BucketNotEmpty" in left
+    assert states(journal) == {"logs": "created"}
+
+
+def test_an_upload_that_is_gone_does_not_make_its_bucket_count_as_deleted(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    upload = "<Upload><Key>k</Key><UploadId>u1</UploadId></Upload>"
+    aws.answers["ListMultipartUploads"] = xml("ListMultipartUploadsResult", upload)
+    aws.answers["AbortMultipartUpload"] = refusal("NoSuchUpload", 404)
+    left = teardown(site)
+    assert deleted(aws) == ["source"] or left
+
+
+def test_a_version_that_cannot_be_deleted_is_told_with_its_own_reason(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["ListObjectVersions"] = VERSIONS
+    error = "<Error><Key>a</Key><VersionId>v1</VersionId><Code>AccessDenied</Code><Message>not yours</Message></Error>"
+    aws.answers["DeleteObjects"] = xml("DeleteResult", error)
+    aws.answers["PutObjectLegalHold"] = refusal("InvalidRequest", 400, "Bucket is missing Object Lock Configuration")
+    aws.answers["DeleteObject"] = refusal("AccessDenied", 403, "not yours")
+    (left,) = teardown(site)
+    assert "AccessDenied" in left
