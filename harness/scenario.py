@@ -175,6 +175,8 @@ class Scenario:
     def as_variant(self, how: Variant) -> Scenario:
         """Return this scenario in another variant."""
         records = self.records
+        # A control operation's resources must exist before its call can be refused.
+        refused = not how.served and not self.operation.startswith(catalogue.CONTROL_PREFIX)
         if how.fails:
             records = Records(min(1, records.server_access), min(1, records.cloudtrail))
         return replace(
@@ -184,7 +186,7 @@ class Scenario:
             how=how,
             fails=how.fails,
             records=how.records(records) if how.records else records,
-            requires=(self.requires if how.served else frozenset()) | how.requires,
+            requires=(frozenset() if refused else self.requires) | how.requires,
         )
 
 
@@ -310,6 +312,10 @@ def configuration(
             place["Bucket"] = target
         value = put(**{name: fixtures[name] for name in put_needs}) if callable(put) else put
         named = place | ({identifier: value[identifier]} if identifier else {})
+        if not put_first and "delete" in names:
+            # Some families are there by default on AWS: public access block, ownership controls.
+            with suppress(ClientError):
+                getattr(s3, method_of(names["delete"]))(**named)
         try:
             if verb == "put":
                 call(**place, **value)

@@ -152,7 +152,6 @@ configuration(
     put={"Tagging": {"TagSet": [{"Key": "purpose", "Value": "s3logjam"}]}},
     on="fresh_bucket",
     iam={"delete": "s3:PutBucketTagging"},
-    missing=["get"],
 )
 configuration(
     "BucketWebsite",
@@ -217,7 +216,7 @@ configuration("BucketRequestPayment", on="fresh_bucket", put={"RequestPaymentCon
 configuration("BucketVersioning", on="fresh_bucket", put={"VersioningConfiguration": {"Status": "Enabled"}})
 configuration(
     "ObjectLockConfiguration",
-    on="locked_bucket",
+    on="empty_locked_bucket",
     put={"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
     iam={"put": "s3:PutBucketObjectLockConfiguration", "get": "s3:GetBucketObjectLockConfiguration"},
 )

@@ -56,6 +56,12 @@ def locked_bucket(surroundings: Surroundings) -> str:
 
 
 @fixture
+def empty_locked_bucket(surroundings: Surroundings) -> str:
+    """A bucket with Object Lock enabled, for its configuration alone."""
+    return surroundings.new_bucket(ObjectLockEnabledForBucket=True, ObjectOwnership="BucketOwnerEnforced")
+
+
+@fixture
 def locked_object(s3: Any, locked_bucket: str) -> StoredObject:
     """An object in a bucket with Object Lock; teardown lifts legal holds and bypasses GOVERNANCE retention."""
     answer = s3.put_object(Bucket=locked_bucket, Key="locked-object", Body=BODY)

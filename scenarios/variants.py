@@ -154,7 +154,7 @@ variant(
 )
 variant("missing-key", meaning="to a key that does not exist", change=missing_key, fails=(404,))
 variant("missing-upload", meaning="to an upload that does not exist", change=missing_upload, fails=(404,))
-variant("missing-version", meaning="to a version that does not exist", change=missing_version, fails=(400, 404))
+variant("missing-version", meaning="to a version that does not exist", change=missing_version, fails=(204, 400, 404))
 variant("anonymous", meaning="unsigned, to a private resource", client="anonymous", fails=(403,))
 variant(
     "bad-signature",

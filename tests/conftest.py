@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from offline import ACCOUNT, REGION, RUN_ID, T0, FakeAws
+from offline import ACCOUNT, REGION, RUN_ID, T0, Bench, FakeAws
 
 from harness import scenario
 from harness.environment.site import Site
-from harness.execute.clients import Clients
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
 from harness.testing import FakeClock
@@ -52,15 +50,8 @@ def recorder(site: Site, journal: Journal, clock: FakeClock) -> Recorder:
 
 
 @pytest.fixture
-def clients(aws: FakeAws, site: Site, recorder: Recorder) -> Clients:
-    """The clients of all variants."""
-
-    def session(_credentials: object) -> boto3.Session:
-        made = aws.session()
-        recorder.attach(made)
-        return made
-
-    return Clients(site, session)
+def bench(aws: FakeAws, site: Site, recorder: Recorder) -> Bench:
+    return Bench(aws, site, recorder)
 
 
 @pytest.fixture

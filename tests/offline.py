@@ -19,12 +19,20 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from harness.analyse.payload import sent_leaves
+from harness.channels import Channel
 from harness.clock import Clock
+from harness.environment.site import Site
+from harness.events import ScenarioFinished
+from harness.execute.clients import Clients
+from harness.execute.engine import RunSurroundings, execute
+from harness.execute.recorder import Recorder
 from harness.model import SERVER_ACCESS, Call, Cell, CellKey, Delivery, Parsed, Record, Role, Verdict
 from harness.report import Result
+from harness.scenario import Scenario
 from harness.targets import Target
 from harness.targets.embedded import session_config
-from harness.testing import FakeClock
+from harness.testing import FakeChannel, FakeClock
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 RUN_ID = "0badcafe"
@@ -80,6 +88,8 @@ _LOGGING = f"<LoggingEnabled><TargetBucket>s3lm-{RUN_ID}-log</TargetBucket><Targ
 _DEFAULTS: Mapping[str, Answer] = {
     "GetCallerIdentity": Answer(_IDENTITY.encode()),
     "AssumeRole": Answer(_ASSUMED.encode()),
+    "ListAccessPoints": xml("ListAccessPointsResult", "<AccessPointList/>"),
+    "CreateJob": xml("CreateJobResult", "<JobId>job-1</JobId>"),
     "GetAccessPoint": xml("GetAccessPointResult", "<Alias>s3lm-ap-0123456789abcdef-s3alias</Alias>"),
     "PutObject": Answer(headers={"ETag": '"e0"', "x-amz-version-id": "v1"}),
     "HeadObject": Answer(headers={"ETag": '"e0"'}),
@@ -173,6 +183,33 @@ class FakeTarget(Target):
 
     def session(self, credentials: object = None) -> boto3.Session:
         return self.aws.session(self.region)
+
+
+class Bench:
+    """Everything that executes scenarios, on a ``FakeAws``.
+
+    Attributes:
+        channel: The channel that source buckets are watched by, unless others are given.
+    """
+
+    def __init__(self, aws: FakeAws, site: Site, recorder: Recorder, watched: Sequence[Channel] = ()) -> None:
+        self.aws, self.site, self.recorder, self.journal = aws, site, recorder, site.journal
+        self.channel = FakeChannel()
+        self.surroundings = RunSurroundings(site, watched or [self.channel])
+        self.clients = Clients(site, self._session)
+
+    def _session(self, _credentials: object) -> boto3.Session:
+        made = self.aws.session()
+        self.recorder.attach(made)
+        return made
+
+    def execute(self, *scenarios: Scenario, repeats: int = 1) -> list[ScenarioFinished]:
+        """Execute scenarios to the end and return what is told of each."""
+        events = execute(scenarios, repeats, self.recorder, self.surroundings, self.clients, sent_leaves)
+        return [event for event in events if isinstance(event, ScenarioFinished)]
+
+    def roles(self) -> list[str]:
+        return [call.role.value for call in self.journal.calls()]
 
 
 def seconds(number: float) -> timedelta:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from harness import catalogue
 from harness.analyse.join import Pair
 from harness.catalogue.fields import field_class, is_related
 from harness.model import FieldValue
@@ -32,7 +33,10 @@ def _within_call(pair: Pair, _value: FieldValue) -> tuple[bool, str] | None:
 
 
 def _decoded_key(pair: Pair, _value: FieldValue) -> tuple[bool, str] | None:
-    """The key after the channel's documented decoding is the key of the call."""
+    """The key after the channel's documented decoding is the key of the call; a form names it in its body."""
+    operation = catalogue.find(pair.call.operation)
+    if pair.call.key is None and operation is not None and operation.service == "form":
+        return None
     return pair.record.key == pair.call.key, str(pair.call.key)
 
 

@@ -212,8 +212,8 @@ def _occurrences(record: Record) -> Iterator[tuple[str, str]]:
             yield name.replace("_", ""), _text(value)
         elif requested and not is_line:
             plain = unquote(_text(value)) if path.lower().startswith("x-amz-copy-source") else value
-            leaves = islice(_leaves(path, _document(plain), None), MAX_LEAVES)
-            yield from ((_INDEX.sub("", at), text) for at, text in leaves)
+            texts = {path: _text(plain)} | dict(islice(_leaves(path, _document(plain), None), MAX_LEAVES))
+            yield from ((_INDEX.sub("", at), text) for at, text in texts.items())
     if is_line:
         target = _text(record.fields.get("request_uri") or "").partition(" ")[2].rpartition(" HTTP/")[0]
         yield from parse_qsl(target.partition("?")[2], keep_blank_values=True)

@@ -64,12 +64,15 @@ class Collector:
         rounds = Retrying(
             sleep=clock.sleep,
             wait=_UntilDue(clock, self._due, deadline),
-            stop=lambda _state: clock.now() >= deadline,
+            stop=lambda _state: last,
             retry=retry_if_result(lambda outstanding: bool(outstanding.open_channels)),
             retry_error_callback=lambda _state: None,
         )
+        last = False
         for attempt in rounds:
-            state = self._round(last=clock.now() >= deadline)
+            # A round that began in time may end late: one that begins at or after the deadline is the last.
+            last = clock.now() >= deadline
+            state = self._round(last=last)
             with attempt:
                 pass
             attempt.retry_state.set_result(state)

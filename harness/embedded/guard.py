@@ -12,14 +12,15 @@ import io
 import json
 import logging
 import random
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
-from xml.sax.saxutils import escape
+from urllib.parse import quote, unquote
+from xml.sax.saxutils import escape, unescape
 
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.s3.models import s3_backends
@@ -51,6 +52,14 @@ _LOG = logging.getLogger(__name__)
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CODE_OF_EMPTY = {400: "BadRequest", 403: "AccessDenied", 405: "MethodNotAllowed", 412: "PreconditionFailed"}
 _PUBLIC_FORMS = ("CorsPreflight", "WebsiteGet", "WebsiteHead", "WebsitePost")
+_NEED_OBJECT = (
+    "PutObjectRetention",
+    "PutObjectLegalHold",
+    "GetObjectLegalHold",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
+)
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NOT_SERVED = {
     "CreateSession": "directory buckets are not served here",
     "ListDirectoryBuckets": "directory buckets are not served here",
@@ -210,6 +219,7 @@ class Guard:
         if request.bucket and operation != "CreateBucket" and not self._bucket_exists(request.bucket):
             raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
         _check_integrity(request)
+        self._check_state(operation, request)
         if operation == "CorsPreflight":
             return front.preflight(request, self._bucket(request))
         if operation.startswith("Website"):
@@ -224,9 +234,34 @@ class Guard:
         reply = self.configurations.answer(operation, request) or self._moto(self._plain(handling))
         if operation.startswith("s3control:") and reply.status >= 400 and b"<html" in reply.body[:200].lower():
             raise RefusedError("NotImplemented", "This control operation is not served here", 501)
+        if operation == "ListObjectVersions" and request.param("encoding-type") == "url":
+            reply = _with_encoded_keys(reply)
         if reply.status < 300:
             self._after(operation, request)
         return reply
+
+    def _check_state(self, operation: str, request: Request) -> None:
+        """Refuse what moto would fail on, or do though it should not.
+
+        Raises:
+            RefusedError: As S3 refuses it.
+        """
+        if operation == "CreateBucket" and not _BUCKET_NAME.fullmatch(request.bucket or ""):
+            raise RefusedError("InvalidBucketName", "The specified bucket is not valid.", 400)
+        upload = request.param("uploadId")
+        if upload is not None and upload not in self._bucket(request).multiparts:
+            message = (
+                "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted"
+            )
+            raise RefusedError("NoSuchUpload", message, 404)
+        if operation in _NEED_OBJECT and not self._object_exists(request.bucket or "", request.key or ""):
+            raise RefusedError("NoSuchKey", "The specified key does not exist.", 404)
+        source, wanted = self._copy_source(operation, request), request.headers.get("x-amz-copy-source-if-match")
+        if source and wanted:
+            found = self._key(source[0], source[1])
+            if found is not None and found.etag.strip('"') != wanted.strip('"'):
+                message = "At least one of the pre-conditions you specified did not hold"
+                raise RefusedError("PreconditionFailed", message, 412)
 
     def _plain(self, handling: _Handling) -> dict[str, Any]:
         """Return the environment that moto gets: authentication is done, an access point is its bucket.
@@ -391,17 +426,27 @@ def _check_integrity(request: Request) -> None:
     if owner is not None and owner != ACCOUNT_ID:
         raise RefusedError("AccessDenied", "Access Denied", 403)
     payload = without_chunk_framing(request)
-    sent = {
-        "content-md5": (
-            request.headers.get("content-md5"),
-            lambda: hashlib.md5(payload, usedforsecurity=False).digest(),
-        ),
-        "crc32": (request.headers.get("x-amz-checksum-crc32"), lambda: zlib.crc32(payload).to_bytes(4, "big")),
+    digests: dict[str, Callable[[], bytes]] = {
+        "content-md5": lambda: hashlib.md5(payload, usedforsecurity=False).digest(),
+        "x-amz-checksum-crc32": lambda: zlib.crc32(payload).to_bytes(4, "big"),
     }
-    for name, (value, actual) in sent.items():
-        if value is not None and value != base64.b64encode(actual()).decode():
+    for name, digest in digests.items():
+        value = request.headers.get(name)
+        if value is not None and value != base64.b64encode(digest()).decode():
             message = f"The {name.upper()} you specified did not match the calculated checksum."
             raise RefusedError("BadDigest", message, 400)
+
+
+def _with_encoded_keys(reply: Reply) -> Reply:
+    """URL-encode the keys of a version listing as asked: moto does so in other listings only."""
+    text = reply.body.decode("utf-8", "replace")
+    encoded = re.sub(r"<(Key|Prefix)>(.*?)</\1>", _encode_element, text, flags=re.DOTALL)
+    encoded = encoded.replace("</ListVersionsResult>", "<EncodingType>url</EncodingType></ListVersionsResult>")
+    return Reply(reply.status, encoded.encode(), reply.headers)
+
+
+def _encode_element(match: re.Match[str]) -> str:
+    return f"<{match[1]}>{quote(unescape(match[2], {'&quot;': chr(34), '&apos;': chr(39)}), safe='/')}</{match[1]}>"
 
 
 def _refusal(refused: RefusedError, request: Request) -> Reply:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
@@ -52,7 +53,8 @@ class Site:
     s3control: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.s3 = self.session.client("s3")
+        # Without it, botocore presigns with Signature Version 2 in us-east-1.
+        self.s3 = self.session.client("s3", config=Config(signature_version="s3v4"))
         self.cloudtrail = self.session.client("cloudtrail")
         self.iam = self.session.client("iam")
         self.s3control = self.session.client("s3control")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -71,9 +72,11 @@ def _empty_bucket(site: Site, name: str) -> None:
     for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
         for upload in page.get("Uploads", []):
             site.s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
-    for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name):
+    # XML parsers read a carriage return in a key as a line feed: only URL-encoded keys can be deleted for sure.
+    for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name, EncodingType="url"):
+        decode = unquote_plus if page.get("EncodingType") == "url" else str
         entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
-        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in entries]
+        objects = [{"Key": decode(each["Key"]), "VersionId": each["VersionId"]} for each in entries]
         if objects:
             answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):

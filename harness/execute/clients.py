@@ -48,7 +48,7 @@ class Clients:
         owner: Any = self.site.session
         match kind:
             case "owner":
-                return owner.client(service)
+                return self.site.s3 if service == "s3" else owner.client(service)
             case "path-style":
                 return owner.client(service, config=Config(s3={"addressing_style": "path"}))
             case "anonymous":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +41,8 @@ class RunSurroundings:
     _names: int = 0
     _buckets: int = 0
     _access_point: tuple[str, str] | None = None
+    _spare: dict[tuple[str, int], str] = field(default_factory=dict)
+    _asked: Counter[str] = field(default_factory=Counter)
     clock: Clock = field(init=False)
     s3: Any = field(init=False)
     bucket: str = field(init=False)
@@ -49,6 +53,11 @@ class RunSurroundings:
         site = self.site
         self.clock, self.s3, self.bucket = site.clock, site.s3, site.bucket
         self.account_id, self.region = site.account_id, site.region
+
+    def begin(self, scenario: Scenario | None) -> None:
+        """Prepare for a scenario, or for a control call."""
+        self.scenario = scenario
+        self._asked.clear()
 
     def new_name(self, kind: str) -> str:
         """Return an object key that this run has not used, as the scenario's variant wants it."""
@@ -65,7 +74,20 @@ class RunSurroundings:
         return name
 
     def new_bucket(self, **parameters: Any) -> str:
-        """Create a further source bucket, logged like the main one."""
+        """Create a further source bucket, logged like the main one.
+
+        A call that is meant to be refused changes nothing, so such scenarios share their buckets.
+        """
+        if self.scenario is None or not self.scenario.fails:
+            return self._new_bucket(parameters)
+        kind = json.dumps(parameters, sort_keys=True)
+        place = (kind, self._asked[kind])
+        self._asked[kind] += 1
+        if place not in self._spare:
+            self._spare[place] = self._new_bucket(parameters)
+        return self._spare[place]
+
+    def _new_bucket(self, parameters: dict[str, Any]) -> str:
         name = self.site.make_bucket(self.bucket_name(), **parameters)
         for channel in self.channels:
             channel.watch(self.site, name)
@@ -134,7 +156,7 @@ class _Control:
 
     def call(self) -> None:
         where = self.surroundings
-        where.scenario = None
+        where.begin(None)
         with self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected={c.name: 1 for c in where.channels}):
             where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
 
@@ -153,7 +175,7 @@ class _Execution:
     def run(self) -> str | None:
         """Execute it; returns why it did not go as its variant says, or None."""
         scenario, recorder = self.scenario, self.recorder
-        self.surroundings.scenario = scenario
+        self.surroundings.begin(scenario)
         recorder.statuses.clear()
         raised = None
         try:
@@ -184,10 +206,10 @@ class _Execution:
         operation = catalogue.find(scenario.operation)
         service = operation.service if operation else "s3"
         name = scenario.operation.removeprefix(catalogue.CONTROL_PREFIX)
+        client = self.clients.get(how.client, service)
         with self._subject(self.leaves(name, parameters, service)):
             if how.via:
                 return how.via(self._maker(), parameters)
-            client = self.clients.get(how.client, service)
             return _drain(getattr(client, method_of(name))(**parameters))
 
     def send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> RawAnswer:

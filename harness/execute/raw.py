@@ -11,10 +11,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest
-from botocore.compat import HTTPHeaders
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
+
+RAW_CALL = "s3logjam-raw-call"
+"""Emitted before the first attempt; botocore's own ``before-call`` has handlers that a raw request has nothing for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,9 @@ def send_raw(
     Raises:
         HTTPClientError: No answer came; the attempt is journaled.
     """
-    told = HTTPHeaders()
-    for name, value in {"User-Agent": "s3logjam-raw", **headers}.items():
-        told[name] = value
+    told: Any = HeadersDict({"User-Agent": "s3logjam-raw", **headers})
     request = AWSPreparedRequest(method, url, told, body, stream_output=False)
-    session.events.emit(f"before-call.s3.{operation}")
+    session.events.emit(RAW_CALL)
     session.events.emit(f"before-send.s3.{operation}", request=request)
     event = f"response-received.s3.{operation}"
     try:

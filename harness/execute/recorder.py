@@ -15,6 +15,7 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest
 
 from harness.clock import Clock
+from harness.execute.raw import RAW_CALL
 from harness.journal import Journal
 from harness.model import Call, CellKey, Role
 from harness.redact import redact
@@ -56,7 +57,8 @@ class Recorder:
         """Journal every attempt that clients of this session will make."""
         session.events.register_first("before-send", self._before_send)
         session.events.register_first("response-received", self._response_received)
-        session.events.register_first("before-call", self._before_call)
+        for event in ("before-call", RAW_CALL):
+            session.events.register_first(event, self._before_call)
 
     @contextmanager
     def purpose(

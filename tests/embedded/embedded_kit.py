@@ -35,7 +35,35 @@ REGION = "us-east-1"
 WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.02
 
-ACCESS_FIELDS = ["bucket_owner", "bucket", "time", "remote_ip", "requester", "request_id", "operation", "key", "request_uri", "http_status", "error_code", "bytes_sent", "object_size", "total_time", "turn_around_time", "referer", "user_agent", "version_id", "host_id", "signature_version", "cipher_suite", "authentication_type", "host_header", "tls_version", "access_point_arn", "acl_required", "source_region"]
+ACCESS_FIELDS = [
+    "bucket_owner",
+    "bucket",
+    "time",
+    "remote_ip",
+    "requester",
+    "request_id",
+    "operation",
+    "key",
+    "request_uri",
+    "http_status",
+    "error_code",
+    "bytes_sent",
+    "object_size",
+    "total_time",
+    "turn_around_time",
+    "referer",
+    "user_agent",
+    "version_id",
+    "host_id",
+    "signature_version",
+    "cipher_suite",
+    "authentication_type",
+    "host_header",
+    "tls_version",
+    "access_point_arn",
+    "acl_required",
+    "source_region",
+]
 """The 27 fields of a server access log line (S3 User Guide, server access log format, April 2026)."""
 _TOKEN = re.compile(r'\[[^]]*]|"[^"]*"|\S+')
 

@@ -1,16 +1,14 @@
-"""The server as a process of its own: it starts or says why not, ends with its parent, and nothing leaves the machine."""
+"""A process of its own: it starts or says why not, ends with its parent, and nothing leaves the machine."""
 
 from __future__ import annotations
 
 import http.server
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -21,45 +19,26 @@ from botocore.awsrequest import AWSPreparedRequest
 from embedded_kit import REGION, WAIT_SECONDS, World, answers, wait_until
 
 from harness.clock import ScaledClock
-from harness.errors import LogjamError, TargetError
+from harness.errors import TargetError
 from harness.targets.embedded import EmbeddedServer, EmbeddedTarget, route_to_loopback
 
 NOBODY = "http://127.0.0.1:9"
 """Nothing listens there: whoever follows the machine's settings fails at once."""
 
 
-@pytest.fixture
-def server() -> Iterator[EmbeddedServer]:
-    running = EmbeddedServer(ScaledClock.starting_now(3600), seed=1)
-    yield running
-    running.close()
-
-
 # Start.
 
 
-@pytest.fixture
-def taken_port() -> Iterator[int]:
+def test_a_taken_port_is_a_target_error_that_says_so() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        yield int(holder.getsockname()[1])
-
-
-def test_a_taken_port_is_a_target_error_that_says_so(taken_port: int) -> None:
-    with pytest.raises(TargetError) as refused:
-        EmbeddedServer(ScaledClock.starting_now(3600), seed=1, port=taken_port)
-    assert f"127.0.0.1:{taken_port}" in str(refused.value)
+        port = holder.getsockname()[1]
+        with pytest.raises(TargetError) as refused, EmbeddedTarget(seed=1, port=port):
+            pytest.fail("entered")
+    assert f"cannot listen on 127.0.0.1:{port}" in str(refused.value)
     assert "in use" in str(refused.value)
     assert "Traceback" not in str(refused.value)
-
-
-def test_a_target_on_a_taken_port_cannot_be_entered(taken_port: int) -> None:
-    with (
-        pytest.raises(LogjamError, match=f"cannot listen on 127.0.0.1:{taken_port}"),
-        EmbeddedTarget(1, port=taken_port),
-    ):
-        pytest.fail("entered")
 
 
 def test_a_session_before_the_start_is_a_target_error() -> None:
@@ -80,18 +59,16 @@ def test_a_page_that_does_not_exist_is_404(world: World) -> None:
 # End.
 
 
-def test_the_process_ends_when_its_standard_input_closes(server: EmbeddedServer) -> None:
-    assert server.process.stdin is not None
-    assert answers(server.port)
-    server.process.stdin.close()
-    assert server.process.wait(timeout=WAIT_SECONDS) == 0
-    assert not answers(server.port)
-
-
-def test_closing_ends_the_process_and_may_be_repeated(server: EmbeddedServer) -> None:
-    for _ in range(2):
+def test_the_process_ends_when_its_standard_input_closes() -> None:
+    server = EmbeddedServer(ScaledClock.starting_now(3600), seed=1)
+    try:
+        assert server.process.stdin is not None
+        assert answers(server.port)
+        server.process.stdin.close()
+        assert server.process.wait(timeout=WAIT_SECONDS) == 0
+        assert not answers(server.port)
+    finally:
         server.close()
-        assert server.process.returncode == 0
 
 
 def test_leaving_a_target_ends_its_process_even_after_an_error() -> None:
@@ -100,6 +77,7 @@ def test_leaving_a_target_ends_its_process_even_after_an_error() -> None:
         raise ZeroDivisionError
     assert target.server is not None
     assert target.server.process.returncode == 0
+    target.server.close()
 
 
 def test_the_process_ends_when_its_parent_is_killed() -> None:
@@ -108,17 +86,19 @@ def test_the_process_ends_when_its_parent_is_killed() -> None:
         "with EmbeddedTarget(seed=1) as target: print(target.server.port, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        port = int(parent.stdout.readline())
-        assert answers(port)
-        parent.send_signal(signal.SIGKILL)
+        try:
+            assert parent.stdout is not None
+            port = int(parent.stdout.readline())
+            assert answers(port)
+        finally:
+            parent.kill()
     wait_until(lambda: not answers(port), "the server to end")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are a matter of POSIX")
-def test_ctrl_c_does_not_reach_the_server(server: EmbeddedServer) -> None:
+def test_ctrl_c_does_not_reach_the_server(world: World) -> None:
     """The harness needs the server for its teardown."""
-    assert os.getpgid(server.process.pid) != os.getpgid(0)
+    assert os.getpgid(world.server.process.pid) != os.getpgid(0)
 
 
 # The machine's own settings do not matter.
@@ -275,7 +255,7 @@ def test_a_redirect_to_another_region_stays_on_loopback() -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as fake:
-        threading.Thread(target=fake.serve_forever, daemon=True).start()
+        threading.Thread(target=fake.serve_forever, args=(0.01,), daemon=True).start()
         session = boto3.Session("AKIAEXAMPLE", "secret", region_name=REGION)
         route_to_loopback(session, fake.server_port)
         session.client("s3").get_object(Bucket="some-bucket", Key="k")

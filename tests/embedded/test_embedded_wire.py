@@ -1,4 +1,4 @@
-"""The server names an operation from the request alone, and anything that botocore's model does not know, not at all."""
+"""The server names an operation from the request alone; what botocore's model does not know has no name."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def request_of(method: str, target: str, host: str = VIRTUAL_HOST, **headers: st
 
 
 def expected_name(operation: str) -> str:
-    """A deprecated operation of the same wire form as another is that other one: only its client knows the difference."""
+    """A deprecated operation of another's wire form is that other one: only its client knows the difference."""
     known = catalogue.operations()
     successors = [twin for twin in known[operation].twins if not known[twin].deprecated]
     return successors[0] if known[operation].deprecated and successors else operation

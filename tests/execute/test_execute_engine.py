@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from offline import T0, Answer, FakeAws, refusal
+from offline import T0, Answer, Bench, FakeAws, refusal
 
-from harness.channels import Channel, channels
+from harness.channels import channels
 from harness.environment.site import Site
-from harness.events import ScenarioFinished
-from harness.execute.clients import Clients
-from harness.execute.engine import CONTROL_INTERVAL, RunSurroundings, execute
+from harness.execute.engine import CONTROL_INTERVAL, RunSurroundings
 from harness.execute.recorder import Recorder
 from harness.journal import Journal
 from harness.model import CellKey, Role
 from harness.scenario import Records, Scenario, StoredObject, fixture
-from harness.testing import FakeChannel
 
 pytestmark = pytest.mark.usefixtures("empty_registry", "no_backoff")
-
-
-class Bench:
-    """A site, its recorder and channels, and scenarios that call HeadObject on keys of their own."""
-
-    def __init__(
-        self, aws: FakeAws, site: Site, recorder: Recorder, clients: Clients, watched: Sequence[Channel] = ()
-    ) -> None:
-        self.aws, self.site, self.recorder, self.clients, self.journal = aws, site, recorder, clients, site.journal
-        self.channel = FakeChannel()
-        self.surroundings = RunSurroundings(site, watched or [self.channel])
-
-    def execute(self, *scenarios: Scenario, repeats: int = 1) -> list[ScenarioFinished]:
-        events = list(execute(scenarios, repeats, self.recorder, self.surroundings, self.clients))
-        assert all(isinstance(event, ScenarioFinished) for event in events)
-        return events  # type: ignore[return-value]
-
-    def roles(self) -> list[str]:
-        return [call.role.value for call in self.journal.calls()]
-
-
-@pytest.fixture
-def bench(aws: FakeAws, site: Site, recorder: Recorder, clients: Clients) -> Bench:
-    return Bench(aws, site, recorder, clients)
 
 
 def heads(variant: str = "ok") -> Scenario:
@@ -229,10 +202,8 @@ def test_bucket_names_are_not_used_again_when_a_run_is_taken_up_again(bench: Ben
     assert again.bucket_name() != first
 
 
-def test_further_buckets_are_logged_by_the_real_channels(
-    aws: FakeAws, site: Site, recorder: Recorder, clients: Clients
-) -> None:
-    bench = Bench(aws, site, recorder, clients, [make() for make in channels().values()])
+def test_further_buckets_are_logged_by_the_real_channels(aws: FakeAws, site: Site, recorder: Recorder) -> None:
+    bench = Bench(aws, site, recorder, [make() for make in channels().values()])
     name = bench.surroundings.new_bucket()
     (logging,) = aws.parameters("PutBucketLogging")
     assert logging["Bucket"] == name
@@ -246,6 +217,31 @@ def test_surroundings_tell_fixtures_what_they_may_use(bench: Bench) -> None:
     assert got["account_id"] == bench.site.account_id
     assert got["clock"] is bench.site.clock
     assert got["surroundings"] is bench.surroundings
+
+
+def test_a_call_that_is_answered_at_its_second_attempt_has_not_failed(bench: Bench) -> None:
+    bench.aws.answers["HeadObject"] = [refusal("SlowDown", 503), Answer()]
+    (finished,) = bench.execute(heads())
+    assert [call.status for call in bench.journal.calls(Role.SUBJECT)] == [503, 200]
+    assert finished.failure is None
+
+
+def test_a_call_that_is_meant_to_fail_has_failed_when_it_does_not(bench: Bench) -> None:
+    (finished,) = bench.execute(replace(heads(variant="denied"), fails=(403,)))
+    assert finished.failure
+    assert "meant to end with 403, got 200" in finished.failure
+
+
+def test_a_call_that_fails_as_it_is_meant_to_is_no_failure(bench: Bench) -> None:
+    bench.aws.answers["HeadObject"] = refusal("AccessDenied", 403)
+    (finished,) = bench.execute(replace(heads(variant="denied"), fails=(403, 404)))
+    assert finished.failure is None
+
+
+def test_a_refusal_that_is_meant_may_be_preceded_by_a_throttled_attempt(bench: Bench) -> None:
+    bench.aws.answers["HeadObject"] = [refusal("SlowDown", 503), refusal("AccessDenied", 403)]
+    (finished,) = bench.execute(replace(heads(variant="denied"), fails=(403,)))
+    assert finished.failure is None
 
 
 def test_a_failing_clean_up_is_told_when_nothing_else_failed(bench: Bench, journal: Journal) -> None:
