@@ -97,6 +97,9 @@ def run(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each scenario is executed, interleaved.")] = 1,
     seed: Annotated[int, typer.Option(help="Repeats delays, names and order of an embedded run exactly.")] = 1,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also wait for what S3 does by itself, for days: give --deadline 4d or more.")
+    ] = False,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
@@ -123,6 +126,7 @@ def run(
         repeats=repeats,
         seed=seed,
         deadline=duration(deadline),
+        slow=slow,
     )
     assert target is TargetName.EMBEDDED
     screen = console()

@@ -34,6 +34,10 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
 
 
+ACTOR = "ACTOR"
+"""Method of a call that S3 makes by itself: an expectation instead of a request, without a request id."""
+
+
 class Level(StrEnum):
     """What an operation acts on."""
 

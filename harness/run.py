@@ -46,6 +46,7 @@ class Options:
         channels: Channel names; empty for all.
         deadline: How long after the last call records are waited for, on the run's clock.
         keep: Leave the resources in place after the run.
+        slow: Execute scenarios too that wait for what S3 does by itself, for days.
     """
 
     results: Path = Path("results")
@@ -56,10 +57,11 @@ class Options:
     seed: int = 1
     deadline: timedelta = timedelta(hours=6)
     keep: bool = False
+    slow: bool = False
 
 
 def plan(
-    operations: Sequence[str], variants: Sequence[str], target: Target, repeats: int
+    operations: Sequence[str], variants: Sequence[str], target: Target, repeats: int, *, slow: bool = False
 ) -> dict[CellKey, tuple[int, str]]:
     """Return repeats (0: not run) and reason for every selected row, in the catalogue's order.
 
@@ -76,7 +78,7 @@ def plan(
         for each in by_operation.get(name, []):
             if not any(fnmatchcase(each.variant, pattern) for pattern in wanted):
                 continue
-            lacking = sorted(each.requires - target.capabilities)
+            lacking = sorted(each.requires - target.capabilities - ({"days"} if slow else set()))
             reasons = [target.missing.get(c, f"the {target.name} target lacks {c}") for c in lacking]
             rows[each.cell] = (0 if lacking else repeats, "; ".join(reasons))
         if name not in by_operation and any(fnmatchcase("ok", pattern) for pattern in wanted):
@@ -135,7 +137,9 @@ class Run:
 
     def __post_init__(self) -> None:
         self._channels = selected_channels(self.options.channels)
-        self._plan = plan(self.options.operations, self.options.variants, self.target, self.options.repeats)
+        self._plan = plan(
+            self.options.operations, self.options.variants, self.target, self.options.repeats, slow=self.options.slow
+        )
         run_id = f"{self.options.seed & 0xFFFFFFFF:08x}"
         self.folder = _new_folder(self.options.results, self.target, run_id)
         self.journal = Journal(self.folder / FILE_NAME, create=True)

@@ -419,7 +419,7 @@ def all_exclusions() -> Mapping[str, str]:
 
 @contextmanager
 def prepared(
-    scenario_: Scenario, surroundings: Surroundings, call: Caller, send: Callable[..., Any] | None = None
+    scenario_: Scenario, surroundings: Surroundings, call: Caller, more: Mapping[str, Any] | None = None
 ) -> Iterator[Callable[[], object]]:
     """Make what a scenario's parameters name, and yield the scenario as a function without parameters.
 
@@ -430,7 +430,7 @@ def prepared(
         ScenarioError: A parameter names no fixture.
     """
     with ExitStack() as stack:
-        made: dict[str, Any] = {"call": call, "s3": surroundings.s3, "bucket": surroundings.bucket, "send": send}
+        made: dict[str, Any] = {"call": call, "s3": surroundings.s3, "bucket": surroundings.bucket, **(more or {})}
         made |= {"account_id": surroundings.account_id, "clock": surroundings.clock, "surroundings": surroundings}
 
         def provide(name: str) -> Any:

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.analyse.join import Pair
-from harness.model import Call, Delay
+from harness.model import ACTOR, Call, Delay
 
 STAMP_SECONDS = 1.0
 """Log objects' LastModified has whole seconds."""
 
 
 def delay_seconds(pair: Pair) -> float:
-    """Return the seconds from a call's completion to the first arrival of its record.
+    """Return the seconds from a call's completion to the first arrival of its record; of what S3 does, from its time.
 
     Completion is when the answer was there, on the client's clock; the true value lies within the call's duration plus
     ``STAMP_SECONDS`` of it (``resolution_seconds``).
     """
     completed = pair.call.received_at or pair.call.sent_at
+    if pair.call.method == ACTOR and pair.record.event_time:
+        completed = pair.record.event_time
     return (min(d.arrived_at for d in pair.deliveries) - completed).total_seconds()
 
 

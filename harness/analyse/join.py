@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from harness.model import Call, Delivery, Record
+from harness.model import ACTOR, Call, Delivery, Record
 
 _MARKER = re.compile(r"s3lm/[0-9a-z]+/\d+")
 _SLACK = timedelta(seconds=2)
@@ -94,10 +94,13 @@ class Joiner:
         marker = _MARKER.search(record.user_agent or "")
         if marker and marker[0] in self._by_marker:
             return self._by_marker[marker[0]], Way.MARKER
-        if record.request_id or not (record.bucket and record.key and record.event_time):
-            # A record with another request id is another request, however close in place and time.
+        if not (record.bucket and record.key and record.event_time):
             return None
-        near = [c for c in self._by_place[record.bucket, record.key] if _covers(c, record)]
+        near = [c for c in self._by_place.get((record.bucket, record.key), ()) if _covers(c, record)]
+        if record.request_id:
+            # A record with another request id is another request, however close in place and time, unless nobody
+            # made one: what S3 does by itself has an id of S3's own.
+            near = [c for c in near if c.method == ACTOR]
         return (near[0], Way.PLACE_AND_TIME) if len(near) == 1 else None
 
 

@@ -34,7 +34,6 @@ _ADDRESSES = {name.casefold() for name in _NAMING} | {"bucketname"}  # the same,
 # Key material and its digest, one-time passwords and tokens must not reach the journal.
 _SECRET = re.compile(r"customer-?key|(?:token|secret|password|access-?key)$|^(?:x-amz-)?mfa$", re.IGNORECASE)
 _WIRE_NAMES = {"Policy": "bucketPolicy"}  # a body without an element name (native records: cloud-custodian's fixtures)
-_FREE_TEXTS = ("referer", "user_agent", "request_uri")  # the client's; of the URI, the query parameters are read
 _SIZES = ("object_size", "additionalEventData.objectSize", "additionalEventData.bytesTransferredIn")
 _SIZE = "<size>"  # stands for the names of all of them
 _INDEX = re.compile(r"\[\d+\]")
@@ -208,7 +207,7 @@ def _occurrences(record: Record) -> Iterator[tuple[str, str]]:
         _, requested, path = name.partition("requestParameters.")
         if name in _SIZES:
             yield _SIZE, _text(value)
-        elif is_line and value is not None and name not in _FREE_TEXTS:
+        elif is_line and value is not None:
             yield name.replace("_", ""), _text(value)
         elif requested and not is_line:
             plain = unquote(_text(value)) if path.lower().startswith("x-amz-copy-source") else value

@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote_plus
 
 from harness.embedded.exchange import Exchange
+from harness.embedded.lifecycle import Action
 from harness.embedded.principals import ACCOUNT_ID, canonical_id
 
 _SIGNATURE = re.compile(r"(X-Amz-Signature=|[?&]Signature=)[^&\s]+")
@@ -30,6 +31,31 @@ def lines_of(exchange: Exchange) -> list[tuple[str, str]]:
         line = _line(exchange, name, request.bucket, key, related=True, status=204, version=version)
         lines.append((request.bucket, line))
     return lines
+
+
+def action_line(action: Action, request_id: str) -> str:
+    """Return the line of something that S3 did by itself: requester ``AmazonS3``, no client, quoted dashes.
+
+    The key is encoded once here, unlike a request's (observed by users with lifecycle records).
+    """
+    size = "-" if action.object_size is None else str(action.object_size)
+    fields = [
+        canonical_id(ACCOUNT_ID),
+        action.bucket,
+        f"[{action.at:%d/%b/%Y:%H:%M:%S} +0000]",
+        "-",
+        "AmazonS3",
+        request_id,
+        action.operation,
+        quote_plus(action.key, safe="/"),
+        '"-"',
+        *("-", "-", "-", size, "-", "-"),
+        '"-"',
+        '"-"',
+        action.version_id or "-",
+        *("-", "-", "-", "-", "-", "-", "-", "-", "-", "-"),
+    ]
+    return " ".join(fields)
 
 
 def encode_key(key: str) -> str:

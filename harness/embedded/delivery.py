@@ -22,6 +22,7 @@ from harness.clock import ScaledClock
 from harness.embedded import access_log, trail
 from harness.embedded.configurations import child_text, parse_body
 from harness.embedded.exchange import Exchange
+from harness.embedded.lifecycle import Action
 from harness.embedded.principals import ACCOUNT_ID
 from harness.embedded.switches import Behaviours
 
@@ -78,6 +79,20 @@ class LoggingConfiguration:
         return cls(bucket=bucket, prefix=child_text(root, "TargetPrefix") or "", date_source=source)
 
 
+ConfigurationOf = Callable[[str], LoggingConfiguration | None]
+"""Returns the logging configuration of a bucket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What caused a record: a request, or an action of S3's own."""
+
+    operation: str
+    request_id: str
+    received_at: datetime
+    completed_at: datetime
+
+
 @dataclass(slots=True)
 class LogDelivery:
     """Takes exchanges, and writes log objects when they are due.
@@ -103,25 +118,50 @@ class LogDelivery:
     _ids: random.Random = field(default_factory=random.Random)
     _tie: int = 0
 
-    def observe(self, exchange: Exchange, configuration_of: Callable[[str], LoggingConfiguration | None]) -> None:
+    def observe(self, exchange: Exchange, configuration_of: ConfigurationOf) -> None:
         """Queue the records of one exchange."""
-        for bucket, line in access_log.lines_of(exchange):
+        origin = Origin(
+            operation=exchange.behaviour.operation,
+            request_id=exchange.request_id,
+            received_at=exchange.received_at,
+            completed_at=exchange.completed_at,
+        )
+        events = trail.events_of(exchange, self._ids, self.switches)
+        self._queue_all(origin, access_log.lines_of(exchange), events, configuration_of)
+
+    def observe_action(self, action: Action, configuration_of: ConfigurationOf) -> None:
+        """Queue the records of something that S3 did by itself."""
+        identifier = trail.request_id(self._ids)
+        origin = Origin(
+            operation=action.operation, request_id=identifier, received_at=action.at, completed_at=action.at
+        )
+        delivered = self.switches["lifecycle"] == "delivered"
+        events = [trail.action_event(action, identifier, self._ids)] if delivered else []
+        self._queue_all(origin, [(action.bucket, access_log.action_line(action, identifier))], events, configuration_of)
+
+    def _queue_all(
+        self,
+        origin: Origin,
+        lines: list[tuple[str, str]],
+        events: list[trail.Event],
+        configuration_of: ConfigurationOf,
+    ) -> None:
+        for bucket, line in lines:
             target = configuration_of(bucket)
             if target:
                 parts = (target.bucket, target.prefix, target.date_source or "")
-                self._queue(exchange, SERVER_ACCESS_DELAY, "server-access", bucket, parts, line)
-        events = trail.events_of(exchange, self._ids, self.switches)
+                self._queue(origin, SERVER_ACCESS_DELAY, "server-access", bucket, parts, line)
         for each in self.trails():
             if not each.status.is_logging or not (each.is_multi_region or each.region_name == trail.REGION):
                 continue
             for event in events:
                 if trail.selects(event, each.event_selectors, each.advanced_event_selectors):
                     parts = (each.bucket_name, each.s3_key_prefix or "", each.region_name)
-                    self._queue(exchange, CLOUDTRAIL_DELAY, "cloudtrail", each.arn, parts, event)
+                    self._queue(origin, CLOUDTRAIL_DELAY, "cloudtrail", each.arn, parts, event)
 
     def _queue(
         self,
-        exchange: Exchange,
+        origin: Origin,
         model: DelayModel,
         channel: str,
         source: str,
@@ -134,16 +174,16 @@ class LogDelivery:
             self._ordinals[channel, index] += 1
             # The draw depends on the place in the stream and on nothing else: a second run draws the same.
             drawn = model.draw(random.Random(f"{self.seed}:{channel}:{index}:{ordinal}"))  # noqa: S311
-            completed = exchange.completed_at.timestamp()
+            completed = origin.completed_at.timestamp()
             due = math.ceil((completed + drawn) / model.batch_seconds) * model.batch_seconds
             entry = {
                 "channel": channel,
                 "source": source,
                 "ordinal": ordinal,
-                "request_id": exchange.request_id,
-                "operation": exchange.behaviour.operation,
+                "request_id": origin.request_id,
+                "operation": origin.operation,
                 "drawn_delay_seconds": round(drawn, 3),
-                "received_at": exchange.received_at.timestamp(),
+                "received_at": origin.received_at.timestamp(),
                 "completed_at": completed,
                 "delivered_at": None,
                 "object": None,

@@ -42,6 +42,7 @@ from harness.embedded.configurations import (
 from harness.embedded.credentials import secret_of
 from harness.embedded.delivery import LogDelivery, LoggingConfiguration
 from harness.embedded.exchange import Exchange, behaviour_of
+from harness.embedded.lifecycle import Lifecycle
 from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
 from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
@@ -99,6 +100,10 @@ class Guard:
         self.configurations = Configurations(self._object_exists, self._lock_of, clock.now)
         self.delivery = LogDelivery(
             clock=clock, seed=seed, put_object=self._put_log_object, trails=self._trails, switches=switches
+        )
+
+        self.lifecycle = Lifecycle(
+            clock, self._backend, lambda action: self.delivery.observe_action(action, self._logging_of)
         )
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:

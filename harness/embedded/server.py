@@ -58,7 +58,8 @@ def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> Non
         print(json.dumps({"error": f"cannot listen on {HOST}:{port}: {why}"}), flush=True)
         sys.exit(1)
     stop = threading.Event()
-    threading.Thread(target=guard.delivery.run, args=(stop,), name="delivery", daemon=True).start()
+    for name, work in (("delivery", guard.delivery.run), ("lifecycle", guard.lifecycle.run)):
+        threading.Thread(target=work, args=(stop,), name=name, daemon=True).start()
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     print(json.dumps({"port": server.server_port}), flush=True)
     sys.stdin.read()

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from harness.embedded.configurations import RefusedError, local_name, parse_body
 from harness.embedded.exchange import Exchange
+from harness.embedded.lifecycle import Action
 from harness.embedded.switches import Behaviours
 
 REGION = "us-east-1"
@@ -38,6 +39,36 @@ def events_of(exchange: Exchange, ids: random.Random, switches: Behaviours) -> l
         events.append(_copy_read(own, bucket, key, size, ids))
     events += [_member_delete(own, exchange, key, version, ids) for key, version in exchange.members]
     return events
+
+
+def action_event(action: Action, identifier: str, ids: random.Random) -> Event:
+    """Return the event of a lifecycle action, as the CloudTrail User Guide has it; its event names are assumed."""
+    arn = f"arn:aws:s3:::{action.bucket}"
+    name = {"S3.EXPIRE.OBJECT": "LifecycleExpiration", "S3.CREATE.DELETEMARKER": "LifecycleDeleteMarker"}
+    return {
+        "eventVersion": "1.11",
+        "userIdentity": {"type": "AWSService", "invokedBy": "s3lifecycle.amazonaws.com"},
+        "eventTime": f"{action.at:%Y-%m-%dT%H:%M:%SZ}",
+        "eventSource": "s3lifecycle.amazonaws.com",
+        "eventName": name.get(action.operation, "LifecycleTransition"),
+        "awsRegion": REGION,
+        "sourceIPAddress": "s3lifecycle.amazonaws.com",
+        "userAgent": "s3lifecycle.amazonaws.com",
+        "requestParameters": {"bucketName": action.bucket, "key": action.key},
+        "responseElements": None,
+        "additionalEventData": {},
+        "requestID": identifier,
+        "eventID": _uuid(ids),
+        "readOnly": False,
+        "resources": [
+            {"type": "AWS::S3::Object", "ARN": f"{arn}/{action.key}"},
+            {"accountId": "123456789012", "type": "AWS::S3::Bucket", "ARN": arn},
+        ],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": False,
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Data",
+    }
 
 
 def selects(event: Event, basic: Sequence[Mapping[str, Any]], advanced: Sequence[Mapping[str, Any]]) -> bool:

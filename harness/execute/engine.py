@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -181,7 +182,7 @@ class _Execution:
         try:
             with (
                 recorder.purpose(Role.SETUP, scenario.cell, self.repeat),
-                prepared(scenario, self.surroundings, call=self.call, send=self.send) as run,
+                prepared(scenario, self.surroundings, self.call, {"send": self.send, "actor": self.actor}) as run,
             ):
                 run()
         except (ClientError, BotoCoreError, LogjamError) as error:
@@ -216,6 +217,11 @@ class _Execution:
         """Send the raw request under test."""
         with self._subject({}):
             return self._maker().send(method, url, headers=headers, body=body)
+
+    def actor(self, bucket: str, key: str, within: timedelta) -> None:
+        """Expect what S3 will do by itself to an object."""
+        with self._subject({}):
+            self.recorder.expect_actor(self.scenario.operation, bucket, key, within)
 
     def _subject(self, sent: Mapping[str, str]) -> Any:
         return self.recorder.purpose(

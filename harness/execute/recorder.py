@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from harness.clock import Clock
 from harness.execute.raw import RAW_CALL
 from harness.journal import Journal
-from harness.model import Call, CellKey, Role
+from harness.model import ACTOR, Call, CellKey, Role
 from harness.redact import redact
 
 _HOST_BUCKET = re.compile(r"^(?P<bucket>.+?)\.s3(?:[.-]|express-)(?:[a-z0-9-]+\.)*amazonaws\.com")
@@ -87,6 +87,27 @@ class Recorder:
             yield
         finally:
             self._purpose = before
+
+    def expect_actor(self, operation: str, bucket: str, key: str, within: timedelta) -> None:
+        """Journal something that S3 will do by itself within a time, in the place of a call."""
+        now, purpose = self._clock.now(), self._purpose
+        call = Call(
+            number=self._number,
+            operation=operation,
+            service="s3",
+            role=purpose.role,
+            marker=f"s3lm/{self._run_id}/{self._number}",
+            cell=purpose.cell,
+            repeat=purpose.repeat,
+            method=ACTOR,
+            bucket=bucket,
+            key=key,
+            sent_at=now,
+            received_at=now + within,
+            expected=purpose.expected,
+        )
+        self._number += 1
+        self._journal.intend(call)
 
     def _before_call(self, **_kwargs: Any) -> None:
         self._attempts.clear()

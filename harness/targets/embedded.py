@@ -166,6 +166,7 @@ class EmbeddedTarget:
             "torrent": "the embedded server has no BitTorrent (AWS retired it too)",
             "batch-operations": "the embedded server has no S3 Batch Operations",
             "account-wide-changes": "it would change the whole account: never by default",
+            "days": "S3 does it by itself, a day or more later: only with --slow",
         }
 
     def __enter__(self) -> Self:

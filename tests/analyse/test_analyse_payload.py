@@ -345,6 +345,10 @@ def test_records_of_the_members_of_a_batch_delete_hold_its_keys():
     lines = [line("POST /?delete", operation="BATCH.DELETE.OBJECT", key=key) for key in ("b c", "a")]
     assert recover("DeleteObjects", sent, line("POST /?delete"), *lines).share == 1
     assert recover("DeleteObjects", sent, lines[1]).recovered == ("Delete.Objects[0].Key",)
+    members = [replace(each, fields=dict(each.fields) | {"version_id": "v1"}) for each in lines]
+    versions = sent_leaves("DeleteObjects", {"Delete": {"Objects": [{"Key": "a", "VersionId": "v1"}]}})
+    assert recover("DeleteObjects", versions, members[1]).share == 1
+    assert recover("DeleteObjects", versions, event("DeleteObject", {"key": "a", "versionId": "v1"})).share == 1
     events = [event("DeleteObject", {"key": key}) for key in ("a", "b c")]
     assert recover("DeleteObjects", sent, event("DeleteObjects"), *events).share == 1
 
@@ -450,6 +454,35 @@ def test_a_copy_source_is_one_leaf_however_it_is_given(source, logged):
     assert recover("UploadPartCopy", sent, event(requested={"x-amz-copy-source": logged})).share == 1
 
 
+def test_a_copy_source_behind_an_access_point_is_written_as_botocore_does():
+    arn = "arn:aws:s3:us-east-1:111122223333:accesspoint/point"
+    sent = sent_leaves("CopyObject", {"CopySource": {"Bucket": arn, "Key": "cat.jpg"}})
+    assert (
+        recover("CopyObject", sent, event(requested={"x-amz-copy-source": quote(f"{arn}/object/cat.jpg")})).share == 1
+    )
+
+
+def test_a_list_in_a_header_is_one_leaf():
+    sent = sent_leaves("GetObjectAttributes", {"ObjectAttributes": ["ObjectSize", "StorageClass"]})
+    assert sent == {"ObjectAttributes": "ObjectSize,StorageClass"}
+    logged = event(requested={"x-amz-object-attributes": "ObjectSize,StorageClass"})
+    assert recover("GetObjectAttributes", sent, logged).share == 1
+
+
+@pytest.mark.parametrize("logged", [["Size", "ETag"], {"Field": ["Size", "ETag"]}, {"member": "Size", "Field": "ETag"}])
+def test_the_items_of_a_list_have_its_name_or_their_own(logged):
+    configuration = {"OptionalFields": ["Size", "ETag"]}
+    sent = sent_leaves("PutBucketInventoryConfiguration", {"Id": "i", "InventoryConfiguration": configuration})
+    requested = {"InventoryConfiguration": {"OptionalFields": logged}}
+    lost = [] if "member" not in logged else ["InventoryConfiguration.OptionalFields[0]"]
+    assert list(recover("PutBucketInventoryConfiguration", sent, event(requested=requested)).lost) == lost
+
+
+def test_a_header_may_be_logged_by_the_name_of_its_parameter():
+    sent = sent_leaves("PutObject", {"StorageClass": "GLACIER"})
+    assert recover("PutObject", sent, event(requested={"storageClass": "GLACIER"})).share == 1
+
+
 def test_older_events_have_parameters_as_arrays():
     sent = sent_leaves("PutBucketAcl", {"ACL": "public-read"})
     assert recover("PutBucketAcl", sent, event(requested={"acl": [""], "x-amz-acl": ["public-read"]})).share == 1
@@ -486,6 +519,7 @@ def test_a_body_is_told_by_its_size(body, size):
     sent = sent_leaves("PutObject", {"Body": body})
     assert sent == {"Body.size": size}
     assert recover("PutObject", sent, event(bytesTransferredIn=int(size))).share == 1
+    assert recover("PutObject", sent, event(bytesTransferredIn=99, objectSize=int(size))).share == 1
     assert recover("PutObject", sent, event(bytesTransferredIn=int(size) + 1)).share == 0
     assert recover("NewOperation", {"Body.size": "4"}, line("PUT /cat.jpg", size="4")).share == 1
 

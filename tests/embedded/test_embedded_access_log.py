@@ -27,6 +27,8 @@ from embedded_kit import (
     wait_until,
 )
 
+from harness.targets import Credentials
+
 STAMP = r"\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d"
 UNIQUE = "[0-9A-F]{16}"
 
@@ -248,6 +250,32 @@ def test_a_request_denied_by_the_bucket_policy_is_logged_as_403(world: World) ->
     request_id = failed(world.s3.get_object, Bucket=source, Key="k")
     line = of(world.access_lines(log_bucket), request_id)
     assert (line["http_status"], line["error_code"], line["turn_around_time"]) == ("403", "AccessDenied", "-")
+
+
+def test_an_anonymous_request_is_logged_without_requester_and_signature(world: World) -> None:
+    source, log_bucket = world.logged_bucket()
+    world.s3.put_object(Bucket=source, Key="k", Body=b"secret")
+    answer = world.fetch(f"https://{world.host(source)}/k")
+    assert answer.status == 403
+    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    assert (line["operation"], line["http_status"], line["error_code"]) == ("REST.GET.OBJECT", "403", "AccessDenied")
+    assert [line[name] for name in ("requester", "signature_version", "authentication_type")] == ["-"] * 3
+
+
+def test_a_request_with_a_wrong_signature_is_logged_as_403(world: World) -> None:
+    source, log_bucket = world.logged_bucket()
+    stranger = world.target.session(Credentials("AKIAS3LOGJAMEMBEDDED", "wrong")).client("s3")
+    request_id = failed(stranger.get_object, Bucket=source, Key="k")
+    line = of(world.access_lines(log_bucket), request_id)
+    assert (line["http_status"], line["error_code"]) == ("403", "SignatureDoesNotMatch")
+
+
+def test_a_request_that_is_no_operation_has_a_line_too(world: World) -> None:
+    source, log_bucket = world.logged_bucket()
+    answer = world.send("DELETE", world.host(source), "/?futureThing")
+    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    assert (line["http_status"], line["error_code"]) == ("501", "NotImplemented")
+    assert line["request_uri"] == "DELETE /?futureThing HTTP/1.1"
 
 
 def test_sizes_are_of_the_body_sent_and_of_the_whole_object(world: World) -> None:

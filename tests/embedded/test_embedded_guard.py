@@ -359,7 +359,6 @@ def test_head_tells_the_size_of_the_object(world: World, stored: tuple[str, str]
     assert world.s3.head_object(Bucket=stored[0], Key=stored[1])["ContentLength"] == len(BODY)
 
 
-@pytest.mark.xfail(reason="the body of moto's 403 is empty, only the log names AccessDenied")
 def test_a_denied_request_is_403_access_denied(world: World, stored: tuple[str, str]) -> None:
     """moto itself answers a bucket policy's Deny with an empty body; S3 names the reason."""
     bucket, key = stored

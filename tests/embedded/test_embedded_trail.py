@@ -252,6 +252,16 @@ def test_a_refused_call_has_an_error_code(world: World) -> None:
     }
 
 
+def test_an_anonymous_call_is_recorded_without_an_identity(world: World) -> None:
+    bucket = world.bucket()
+    with world.trail(**ALL_DATA) as trail:
+        assert world.fetch(f"https://{world.host(bucket)}/k").status == 403
+    (event,) = trail.events(bucket)
+    assert (event["eventName"], event["errorCode"]) == ("GetObject", "AccessDenied")
+    assert (event["userIdentity"]["type"], event["userIdentity"]["accountId"]) == ("AWSAccount", "anonymous")
+    assert not {"SignatureVersion", "AuthenticationMethod"} & event["additionalEventData"].keys()
+
+
 def test_a_call_for_a_bucket_that_does_not_exist_is_recorded(world: World) -> None:
     """A server access log has no place for it: there is no bucket whose configuration could tell where."""
     name = world.name("nobody-made-this")
