@@ -32,6 +32,13 @@ app = typer.Typer(
 )
 
 
+class ListOutput(StrEnum):
+    """Forms of ``list``."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+
+
 class TargetName(StrEnum):
     """Where calls go."""
 
@@ -158,6 +165,7 @@ def list_(
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
+    output: Annotated[ListOutput, typer.Option(help="A table for the terminal, or Markdown.")] = ListOutput.TABLE,
 ) -> None:
     """List the operations of the installed botocore, with their scenarios and what the embedded target can serve.
 
@@ -169,6 +177,11 @@ def list_(
     scenario.load(extra=scenarios or [])
     screen = console()
     rows = plan(_split(operations), _split(variants), EmbeddedTarget(seed=1), 1)
+    if output is ListOutput.MARKDOWN:
+        from harness.report.rows_md import rows_table  # noqa: PLC0415
+
+        typer.echo(rows_table(rows))
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("operation", "variant", "level", "form", "state"):
         table.add_column(name, overflow="fold", no_wrap=name == "level")

@@ -26,13 +26,30 @@ def lifecycle_expiration(actor: Any, s3: Any, fresh_bucket: str) -> None:
     actor(fresh_bucket, "slow/expires", WITHIN)
 
 
-@scenario("LifecycleTransition", requires=["days"], records=BY_S3, iam=IAM)
-def lifecycle_transition(actor: Any, s3: Any, fresh_bucket: str) -> None:
-    """An object that moves to Glacier Instant Retrieval at the next midnight."""
-    rule = _rule(Transitions=[{"Days": 0, "StorageClass": "GLACIER_IR"}])
-    s3.put_bucket_lifecycle_configuration(Bucket=fresh_bucket, LifecycleConfiguration=rule)
-    s3.put_object(Bucket=fresh_bucket, Key="slow/moves", Body=BODY)
-    actor(fresh_bucket, "slow/moves", WITHIN)
+@scenario("LifecycleExpiration", variant="versioned", requires=["days"], records=BY_S3, iam=IAM)
+def lifecycle_delete_marker(actor: Any, s3: Any, versioned_bucket: str) -> None:
+    """An object that expires where versions are kept: it gets a delete marker."""
+    rule = _rule(Expiration={"Days": 1})
+    s3.put_bucket_lifecycle_configuration(Bucket=versioned_bucket, LifecycleConfiguration=rule)
+    s3.put_object(Bucket=versioned_bucket, Key="slow/expires", Body=BODY)
+    actor(versioned_bucket, "slow/expires", WITHIN)
 
+
+def _transition(variant: str, storage_class: str, days: int) -> None:
+    @scenario("LifecycleTransition", variant=variant, requires=["days"], records=BY_S3, iam=IAM)
+    def lifecycle_transition(actor: Any, s3: Any, fresh_bucket: str) -> None:
+        rule = _rule(Transitions=[{"Days": days, "StorageClass": storage_class}])
+        s3.put_bucket_lifecycle_configuration(Bucket=fresh_bucket, LifecycleConfiguration=rule)
+        s3.put_object(Bucket=fresh_bucket, Key="slow/moves", Body=BODY)
+        actor(fresh_bucket, "slow/moves", WITHIN + timedelta(days=days))
+
+
+# The infrequent access classes take nothing younger than 30 days.
+_transition("ok", "GLACIER_IR", 0)
+_transition("glacier", "GLACIER", 0)
+_transition("deep-archive", "DEEP_ARCHIVE", 0)
+_transition("intelligent-tiering", "INTELLIGENT_TIERING", 0)
+_transition("standard-ia", "STANDARD_IA", 30)
+_transition("onezone-ia", "ONEZONE_IA", 30)
 
 exclusion("ReplicationPut", "made by S3 itself under a role and between two buckets; no scenario for it yet")

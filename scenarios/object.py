@@ -47,6 +47,9 @@ def put_object(call: Caller, bucket: str, new_key: str) -> None:
         "precondition-failed",
         "range",
         "bad-range",
+        "presigned-sigv2",
+        "clock-skew",
+        "plain-http",
     ],
 )
 def get_object(call: Caller, stored_object: StoredObject) -> None:

@@ -146,6 +146,12 @@ def get_public_object(send: Any, website: Website, surroundings: Surroundings) -
     send("GET", address(surroundings, website.bucket, "/index.html"))
 
 
+@scenario("GetObject", variant="x-query", iam=WEBSITE_IAM)
+def get_with_a_query_of_ones_own(send: Any, website: Website, surroundings: Surroundings) -> None:
+    """S3 ignores query parameters that begin with x-, and logs them: people tag requests with them."""
+    send("GET", address(surroundings, website.bucket, "/index.html?x-user=johndoe"))
+
+
 @scenario("PatchObject", fails=[403, 405, 501], records=Records(cloudtrail=0), iam=["s3:PutObject"])
 def patch_object(send: Any, stored_object: StoredObject, surroundings: Surroundings) -> None:
     """A method that S3 does not have."""

@@ -5,7 +5,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth
+from botocore.auth import SIGV4_TIMESTAMP, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
 from harness import catalogue
@@ -124,6 +124,29 @@ def expired(how: How, parameters: Parameters) -> Any:
     return how.send(_method(how), request.prepare().url, body=body)
 
 
+def clock_skew(how: How, parameters: Parameters) -> Any:
+    """Sign with a clock that is a day late."""
+    client = how.client()
+    url, _, _ = client.generate_presigned_url(method_of(how.operation), Params=parameters).partition("?")
+    request = AWSRequest(method=_method(how), url=url, headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+    credentials = client._request_signer._credentials.get_frozen_credentials()
+    _sign_as_of_yesterday(S3SigV4Auth(credentials, "s3", client.meta.region_name), request)
+    return how.send(_method(how), url, headers=dict(request.headers.items()))
+
+
+def plain_http(how: How, parameters: Parameters) -> Any:
+    """Use a presigned URL without TLS."""
+    url, body = _presign(how, parameters)
+    return how.send(_method(how), url.replace("https://", "http://"), body=body)
+
+
+def presigned_sigv2(how: How, parameters: Parameters) -> Any:
+    """Use a URL presigned with Signature Version 2, which buckets made after June 2020 refuse."""
+    client = how.client("signature-version-2")
+    url = client.generate_presigned_url(method_of(how.operation), Params=parameters, ExpiresIn=EXPIRES_SECONDS)
+    return how.send(_method(how), url)
+
+
 def _key(suffix: str) -> Any:
     return lambda name: f"{name}{suffix}"
 
@@ -179,6 +202,17 @@ variant(
     records=no_cloudtrail,
 )
 variant("expired", meaning="by a presigned URL that has expired", via=expired, fails=(403,), records=no_cloudtrail)
+variant(
+    "presigned-sigv2",
+    meaning="by a URL presigned with Signature Version 2",
+    via=presigned_sigv2,
+    fails=(400, 403),
+    records=no_cloudtrail,
+)
+variant(
+    "clock-skew", meaning="signed with a clock that is a day late", via=clock_skew, fails=(403,), records=no_cloudtrail
+)
+variant("plain-http", meaning="by a presigned URL without TLS", via=plain_http)
 variant("not-modified", meaning="conditional: unchanged since (304)", change=matching_etag, fails=(304,))
 variant(
     "precondition-failed",

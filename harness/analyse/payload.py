@@ -97,20 +97,24 @@ def recover(operation: str, sent: Mapping[str, str], *records: Record, service: 
         records: All records of the call in one channel; without any, everything is lost.
     """
     shape, subresources = _input(operation, service)
-    pool: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    pool: defaultdict[tuple[str, str], list[str]] = defaultdict(list)  # name and text to every place that has them
     for path, text in (each for record in records for each in _occurrences(record)):
         # A batch delete's records are the only ones whose key is payload: it is that of a member.
         if path not in subresources and (path.casefold() not in _ADDRESSES or operation == "DeleteObjects"):
-            pool[path.casefold().rpartition(".")[2]].append((path.casefold(), _normal(text)))
+            pool[path.casefold().rpartition(".")[2], _normal(text)].append(path.casefold())
     found: dict[str, str] = {}
     for turn in ("place", "name", "cut"):  # the place first: of two leaves alike, the missing one is called lost
         for path in (path for path in sent if path not in found):
             wanted, (place, *names) = _normal(sent[path]), _wire(path, shape)
-            for at, text in (each for name in names for each in pool.get(name, ())):
-                is_cut = turn == "cut" and MIN_CUT_CHARS <= len(text) < len(wanted) and wanted.startswith(text)
-                if is_cut or (text == wanted and (at == place or turn == "name")):
-                    pool[at.rpartition(".")[2]].remove((at, text))
-                    found[path] = "truncated" if is_cut else "recovered"
+            keys = [(name, wanted) for name in names]
+            if turn == "cut":
+                cuts = (key for key in (pool if len(wanted) > MIN_CUT_CHARS else ()) if key[0] in names)
+                keys = [key for key in cuts if len(key[1]) >= MIN_CUT_CHARS and wanted.startswith(key[1])]
+            for places in (pool.get(key, []) for key in keys):
+                at = place if turn == "place" else next(iter(places), "")
+                if at in places:
+                    places.remove(at)
+                    found[path] = "truncated" if turn == "cut" else "recovered"
                     break
     return Recovery(*(tuple(p for p in sent if found.get(p, "lost") == kind) for kind in Recovery.__slots__))
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from harness import catalogue
 from harness.events import (
     CollectProgress,
     Event,
@@ -44,9 +45,9 @@ _STAGES = {
 }
 _PLAIN_EVERY = 20
 _MAX_WARNINGS = 10
+_MAX_NAMED = 4
 _NARROWEST = 16
 _DELAY_WIDTH = 7
-_VARIANT_WIDTH = 14
 
 
 class Terminal:
@@ -154,34 +155,71 @@ def show_matrix(console: Console, result: Result) -> None:
     A name that equals the operation's is shown as ``=``, so that those which differ stand out.
     """
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
-    variants = any(cell.variant != "ok" for cell in result.cells)
     _line(console, "Coverage matrix", "bold")
     _line(console, result.headline)
     signs = ", ".join(f"{sign} {verdict.value}" for verdict, (sign, _) in _LOOK.items())
     _line(console, f"{signs}; = logged under the operation's own name; delays are medians", "bright_black")
-    texts = {"operation": [c.operation for c in result.cells]}
-    texts |= {channel: [_cell(c).plain for c in result.cells if c.channel == channel] for channel in channels}
-    room = console.width - len(channels) * _DELAY_WIDTH - (_VARIANT_WIDTH if variants else 0) - len(texts) - 1
+    first = _first_variants(result)
+    shown = [cell for cell in result.cells if cell.variant == first[cell.operation] and not _is_excluded(cell)]
+    texts = {"operation": [_row_name(c) for c in shown]}
+    texts |= {channel: [_cell(c).plain for c in shown if c.channel == channel] for channel in channels}
+    room = console.width - len(channels) * _DELAY_WIDTH - len(texts) - 1
     widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("operation", overflow="fold", width=widths["operation"])
-    if variants:
-        table.add_column("variant", overflow="fold", width=_VARIANT_WIDTH - 1)
     for channel in channels:
         table.add_column(channel, overflow="fold", width=widths[channel])
         table.add_column("delay", justify="right", no_wrap=True, width=_DELAY_WIDTH - 1)
-    rows: dict[tuple[str, str], dict[str, Cell]] = {}
-    for cell in result.cells:
-        rows.setdefault((cell.operation, cell.variant), {})[cell.channel] = cell
-    for (operation, variant), cells in rows.items():
-        named = [Text(visible(operation)), *([Text(visible(variant))] if variants else [])]
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in shown:
+        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
+    for name, cells in rows.items():
+        named = [Text(visible(name))]
         for channel in channels:
-            cell = cells[channel]
-            delay = span(cell.delay.median_seconds) if cell.delay else ""
-            named += [_cell(cell), Text(delay, style="bright_black")]
+            delay = cells[channel].delay
+            named += [_cell(cells[channel]), Text(span(delay.median_seconds) if delay else "", style="bright_black")]
         table.add_row(*named)
     console.print(table)
+    if len(result.cells) > len(shown):
+        _show_variants(console, result)
     show_summary(console, result)
+
+
+def _first_variants(result: Result) -> dict[str, str]:
+    """Return the variant of each operation that the terminal shows: ``ok`` where there is one."""
+    first: dict[str, str] = {}
+    for cell in result.cells:
+        if cell.variant == "ok" or cell.operation not in first:
+            first[cell.operation] = cell.variant
+    return first
+
+
+def _is_excluded(cell: Cell) -> bool:
+    """Tell whether a row is not run for a reason that the summary gives for many such rows at once."""
+    operation = catalogue.find(cell.operation)
+    return cell.verdict is Verdict.NOT_RUN and operation is not None and operation.service != "s3"
+
+
+def _row_name(cell: Cell) -> str:
+    return cell.operation if cell.variant == "ok" else f"{cell.operation}[{cell.variant}]"
+
+
+def _show_variants(console: Console, result: Result) -> None:
+    """Print, for each variant, how many of its rows are logged in each channel; matrix.md has every row."""
+    channels = list(dict.fromkeys(cell.channel for cell in result.cells))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("variant")
+    table.add_column("rows", justify="right")
+    for channel in channels:
+        table.add_column(channel)
+    for variant in dict.fromkeys(cell.variant for cell in result.cells):
+        told = [variant, str(sum(1 for c in result.cells if c.variant == variant and c.channel == channels[0]))]
+        for channel in channels:
+            counts = Counter(c.verdict for c in result.cells if c.variant == variant and c.channel == channel)
+            told.append(", ".join(f"{_LOOK[v][0]} {counts[v]} {v.value}" for v in Verdict if counts[v]))
+        table.add_row(*(Text(visible(text)) for text in told))
+    _line(console, "Variants (every row stands in matrix.md)", "bold")
+    console.print(table)
 
 
 def _usual_width(texts: list[str]) -> int:
@@ -204,6 +242,19 @@ def _cell(cell: Cell) -> Text:
     sign, style = _LOOK[cell.verdict]
     names = ["=" if name == cell.operation else visible(name) for name in cell.names]
     return Text(f"{sign} {', '.join(names) or cell.verdict.value}", style=style)
+
+
+def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
+    """Group the rows that are not plainly logged by channels, verdict and reason."""
+    by_row: dict[tuple[str, Verdict, str], list[str]] = {}
+    for cell in result.cells:
+        if cell.verdict is not Verdict.LOGGED or cell.reason:
+            name = f"{cell.operation}[{cell.variant}]"
+            by_row.setdefault((name, cell.verdict, cell.reason), []).append(cell.channel)
+    grouped: dict[tuple[str, Verdict, str], list[str]] = {}
+    for (name, verdict, why), channels in by_row.items():
+        grouped.setdefault((", ".join(channels), verdict, why), []).append(name)
+    return grouped
 
 
 def show_summary(console: Console, result: Result) -> None:
@@ -229,15 +280,18 @@ def show_summary(console: Console, result: Result) -> None:
             str(counts.get("rejects", 0)),
         )
     console.print(table)
-    notable: dict[tuple[str, str], list[Cell]] = {}
-    for cell in result.cells:
-        if cell.verdict is not Verdict.LOGGED or "failed" in cell.reason:
-            notable.setdefault(
-                (f"{cell.operation}[{cell.variant}]", f"{cell.verdict.value}: {cell.reason}"), []
-            ).append(cell)
-    for (row, why), cells in notable.items():
-        sign, style = _LOOK[cells[0].verdict]
-        _line(console, f"{sign} {row} ({', '.join(c.channel for c in cells)}) {why}", style)
+    wrong = [cell for cell in result.cells if cell.wrong]
+    if wrong:
+        _line(console, f"{sum(len(c.wrong) for c in wrong)} wrong values in {len(wrong)} cells:", "red")
+        for cell in wrong[:_MAX_WARNINGS]:
+            first = cell.wrong[0]
+            told = f"{first['field']} is {first['seen']!r}, the call says {first['expected']!r}"
+            _line(console, f"  {cell.operation}[{cell.variant}] {cell.channel}: {told}", "red")
+    for (channels, verdict, why), operations in _notable(result).items():
+        sign, style = _LOOK[verdict]
+        named = ", ".join(operations[:_MAX_NAMED])
+        more = f" and {len(operations) - _MAX_NAMED} more" if len(operations) > _MAX_NAMED else ""
+        _line(console, f"{sign} {verdict.value} in {channels}: {named}{more}: {why}", style)
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
     executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
     planned = len({(c.operation, c.variant) for c in result.cells})

@@ -221,6 +221,22 @@ class World:
         texts = [body.decode() for body in self.objects(log_bucket).values()]
         return [split_line(line) for text in texts for line in text.splitlines()]
 
+    def lines(self, request_id: str) -> list[Line]:
+        """Wait for pending records, then return the server access log lines of one request, wherever they went."""
+        self.settle()
+        of_it = [e for e in self.ledger() if e["channel"] == "server-access" and e["request_id"] == request_id]
+        found = []
+        for name in {entry["object"] for entry in of_it}:
+            bucket, _, key = name.removeprefix("s3://").partition("/")
+            text = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+            found += [split_line(line) for line in text.splitlines() if request_id in line]
+        return found
+
+    def line(self, request_id: str) -> Line:
+        """Return the server access log line of a request that has one alone."""
+        (line,) = self.lines(request_id)
+        return line
+
     @contextmanager
     def trail(self, prefix: str = "", region: str = REGION, **selectors: Any) -> Iterator[Trail]:
         """Log with a trail of its own until the block ends."""

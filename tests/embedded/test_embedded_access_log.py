@@ -17,7 +17,6 @@ from botocore.exceptions import ClientError
 from embedded_kit import (
     ACCOUNT,
     REGION,
-    Line,
     World,
     event_time,
     finish,
@@ -38,12 +37,6 @@ def failed(call: Callable[..., Any], **parameters: Any) -> str:
     with pytest.raises(ClientError) as refused:
         call(**parameters)
     return str(refused.value.response["ResponseMetadata"]["HTTPHeaders"]["x-amz-request-id"])
-
-
-def of(lines: list[Line], request_id: str) -> Line:
-    """Return the one line of a request."""
-    (line,) = [line for line in lines if line["request_id"] == request_id]
-    return line
 
 
 # Where log objects go.
@@ -127,7 +120,7 @@ def test_a_request_over_midnight_is_logged_on_the_day_it_arrived(world: World) -
         answer = finish(connection)
         assert answer.status == 200
         (event,) = trail.events(source)
-    (line,) = [line for line in world.access_lines(log_bucket) if line["request_id"] == answer.one("x-amz-request-id")]
+    line = world.line(answer.one("x-amz-request-id"))
     assert line_time(line).date() == day
     assert event_time(event).date() == day + timedelta(days=1)
     assert_partitioned_by_event(world, source, log_bucket)
@@ -158,14 +151,14 @@ def test_two_buckets_share_a_log_bucket_but_no_log_object(world: World) -> None:
 
 def test_deliveries_go_on_after_a_log_bucket_is_gone(world: World) -> None:
     lost, lost_logs = world.logged_bucket()
-    kept, kept_logs = world.logged_bucket()
+    kept, _ = world.logged_bucket()
     world.settle()
     for key in world.objects(lost_logs):
         world.s3.delete_object(Bucket=lost_logs, Key=key)
     world.s3.delete_bucket(Bucket=lost_logs)
     world.s3.put_object(Bucket=lost, Key="k", Body=b"")
     answer = world.s3.put_object(Bucket=kept, Key="k", Body=b"")
-    assert of(world.access_lines(kept_logs), answer["ResponseMetadata"]["RequestId"])
+    assert world.line(answer["ResponseMetadata"]["RequestId"])
     delivered = {entry["operation"]: entry["delivered_at"] for entry in world.ledger() if entry["source"] == lost}
     assert delivered["PutBucketLogging"]
     assert delivered["PutObject"] is None
@@ -175,7 +168,7 @@ def test_deliveries_go_on_after_a_log_bucket_is_gone(world: World) -> None:
 
 
 def test_a_line_has_the_27_fields_of_its_request(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     before = world.clock.now().replace(microsecond=0)
     answer = world.send(
         "PUT",
@@ -185,8 +178,7 @@ def test_a_line_has_the_27_fields_of_its_request(world: World) -> None:
         {"User-Agent": "agent/1 (x; y)", "Referer": "https://r.example/"},
     )
     after = world.clock.now()
-    lines = world.access_lines(log_bucket)
-    line = of(lines, answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert before <= line_time(line) <= after
     assert re.fullmatch("[0-9a-f]{64}", line["bucket_owner"])
     assert int(line["total_time"]) >= int(line["turn_around_time"]) > 0
@@ -215,7 +207,6 @@ def test_a_line_has_the_27_fields_of_its_request(world: World) -> None:
         "source_region": "-",
     }
     assert {name: line[name] for name in expected} == expected
-    assert line["bucket_owner"] == lines[0]["bucket_owner"]
 
 
 def test_every_request_has_one_line_whatever_its_outcome(world: World) -> None:
@@ -243,84 +234,81 @@ def test_every_request_has_one_line_whatever_its_outcome(world: World) -> None:
 
 
 def test_a_request_denied_by_the_bucket_policy_is_logged_as_403(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     world.s3.put_object(Bucket=source, Key="k", Body=b"secret")
     statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{source}/*"}
     world.s3.put_bucket_policy(Bucket=source, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     request_id = failed(world.s3.get_object, Bucket=source, Key="k")
-    line = of(world.access_lines(log_bucket), request_id)
+    line = world.line(request_id)
     assert (line["http_status"], line["error_code"], line["turn_around_time"]) == ("403", "AccessDenied", "-")
 
 
 def test_an_anonymous_request_is_logged_without_requester_and_signature(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     world.s3.put_object(Bucket=source, Key="k", Body=b"secret")
     answer = world.fetch(f"https://{world.host(source)}/k")
     assert answer.status == 403
-    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert (line["operation"], line["http_status"], line["error_code"]) == ("REST.GET.OBJECT", "403", "AccessDenied")
     assert [line[name] for name in ("requester", "signature_version", "authentication_type")] == ["-"] * 3
 
 
 def test_a_request_with_a_wrong_signature_is_logged_as_403(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     stranger = world.target.session(Credentials("AKIAS3LOGJAMEMBEDDED", "wrong")).client("s3")
     request_id = failed(stranger.get_object, Bucket=source, Key="k")
-    line = of(world.access_lines(log_bucket), request_id)
+    line = world.line(request_id)
     assert (line["http_status"], line["error_code"]) == ("403", "SignatureDoesNotMatch")
 
 
 def test_a_request_that_is_no_operation_has_a_line_too(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     answer = world.send("DELETE", world.host(source), "/?futureThing")
-    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert (line["http_status"], line["error_code"]) == ("501", "NotImplemented")
     assert line["request_uri"] == "DELETE /?futureThing HTTP/1.1"
 
 
 def test_sizes_are_of_the_body_sent_and_of_the_whole_object(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     s3 = world.s3
     stored = s3.put_object(Bucket=source, Key="k", Body=io.BytesIO(b"0123456789"))
     part = s3.get_object(Bucket=source, Key="k", Range="bytes=2-4")
     head = s3.head_object(Bucket=source, Key="k")
     deleted = s3.delete_object(Bucket=source, Key="k")
     listed = s3.get_bucket_location(Bucket=source)
-    lines = world.access_lines(log_bucket)
     answers = (stored, part, head, deleted)
-    found = [of(lines, answer["ResponseMetadata"]["RequestId"]) for answer in answers]
+    found = [world.line(answer["ResponseMetadata"]["RequestId"]) for answer in answers]
     assert [(line["bytes_sent"], line["object_size"]) for line in found] == [
         ("-", "10"),
         ("3", "10"),
         ("-", "10"),
         ("-", "10"),
     ]
-    location = of(lines, listed["ResponseMetadata"]["RequestId"])
+    location = world.line(listed["ResponseMetadata"]["RequestId"])
     assert int(location["bytes_sent"]) > 0
     assert location["object_size"] == "-"
 
 
 def test_the_version_asked_for_is_logged_and_not_the_one_made(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     s3 = world.s3
     s3.put_bucket_versioning(Bucket=source, VersioningConfiguration={"Status": "Enabled"})
     stored = s3.put_object(Bucket=source, Key="k", Body=b"")
     read = s3.get_object(Bucket=source, Key="k", VersionId=stored["VersionId"])
-    lines = world.access_lines(log_bucket)
-    assert of(lines, stored["ResponseMetadata"]["RequestId"])["version_id"] == "-"
-    assert of(lines, read["ResponseMetadata"]["RequestId"])["version_id"] == stored["VersionId"]
+    assert world.line(stored["ResponseMetadata"]["RequestId"])["version_id"] == "-"
+    assert world.line(read["ResponseMetadata"]["RequestId"])["version_id"] == stored["VersionId"]
 
 
 def test_a_call_that_sets_an_acl_says_so(world: World) -> None:
-    source, log_bucket = world.logged_bucket(ObjectOwnership="ObjectWriter")
+    source, _ = world.logged_bucket(ObjectOwnership="ObjectWriter")
     s3 = world.s3
     answers = [
         s3.put_bucket_acl(Bucket=source, ACL="private"),
         s3.put_object(Bucket=source, Key="k", Body=b"", ACL="private"),
         s3.put_object(Bucket=source, Key="k", Body=b""),
     ]
-    lines = world.access_lines(log_bucket)
-    found = [of(lines, answer["ResponseMetadata"]["RequestId"])["acl_required"] for answer in answers]
+    found = [world.line(answer["ResponseMetadata"]["RequestId"])["acl_required"] for answer in answers]
     assert found == ["Yes", "Yes", "-"]
 
 
@@ -338,20 +326,17 @@ def test_a_call_that_sets_an_acl_says_so(world: World) -> None:
 )
 def test_a_key_is_url_encoded_twice(world: World, key: str, logged: str) -> None:
     """As in native records: a space gives %2B, a plus %252B, and slashes are kept."""
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     answer = world.s3.put_object(Bucket=source, Key=key, Body=b"")
-    world.settle()
-    (line,) = [
-        line for line in world.access_lines(log_bucket) if line["request_id"] == answer["ResponseMetadata"]["RequestId"]
-    ]
+    line = world.line(answer["ResponseMetadata"]["RequestId"])
     assert line["key"] == logged
 
 
 def test_the_request_uri_keeps_the_encoding_of_the_wire(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     target = "/a%20b%2Bc%2f%C3%BC?versionId=null&x-n=%22"
     answer = world.send("DELETE", world.host(source), target)
-    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert line["request_uri"] == f"DELETE {target} HTTP/1.1"
 
 
@@ -366,11 +351,11 @@ def test_quotes_in_a_user_agent_are_not_escaped(world: World) -> None:
 
 
 def test_path_style_requests_are_logged_with_their_bucket_and_key(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     host = f"s3.{REGION}.amazonaws.com"
     answer = world.send("PUT", host, f"/{source}/folder/key", b"x")
     assert answer.status == 200
-    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert (line["bucket"], line["key"], line["host_header"]) == (source, "folder/key", host)
     assert line["request_uri"] == f"PUT /{source}/folder/key HTTP/1.1"
 
@@ -378,24 +363,24 @@ def test_path_style_requests_are_logged_with_their_bucket_and_key(world: World) 
 @pytest.mark.parametrize(("version", "parameter"), [("s3v4", "X-Amz-Signature"), ("s3", "Signature")])
 def test_a_presigned_signature_is_masked(world: World, version: str, parameter: str) -> None:
     """Whether the old signature version is served or refused: what is secret in it stays so."""
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     world.s3.put_object(Bucket=source, Key="k", Body=b"x")
     client = world.session.client("s3", config=Config(signature_version=version))
     url = client.generate_presigned_url("get_object", Params={"Bucket": source, "Key": "k"})
     (secret,) = re.findall(f"[?&]{parameter}=([^&]+)", url)
     answer = world.fetch(url)
-    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert f"{parameter}=XXXXXXXX" in line["request_uri"]
     assert secret not in json.dumps(line)
 
 
 def test_a_presigned_request_is_logged_as_authenticated_by_its_query(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     world.s3.put_object(Bucket=source, Key="k", Body=b"x")
     client = world.session.client("s3", config=Config(signature_version="s3v4"))
     answer = world.fetch(client.generate_presigned_url("get_object", Params={"Bucket": source, "Key": "k"}))
     assert (answer.status, answer.body) == (200, b"x")
-    line = of(world.access_lines(log_bucket), answer.one("x-amz-request-id"))
+    line = world.line(answer.one("x-amz-request-id"))
     assert (line["signature_version"], line["authentication_type"]) == ("SigV4", "QueryString")
     assert line["requester"].endswith(":user/s3logjam")
     assert "X-Amz-Credential=AKIA" in line["request_uri"]
@@ -405,11 +390,11 @@ def test_a_presigned_request_is_logged_as_authenticated_by_its_query(world: Worl
 
 
 def test_a_copy_has_two_lines_with_the_same_request_id(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     world.s3.put_object(Bucket=source, Key="from here", Body=b"12345")
     answer = world.s3.copy_object(Bucket=source, Key="to", CopySource={"Bucket": source, "Key": "from here"})
     request_id = answer["ResponseMetadata"]["RequestId"]
-    lines = [line for line in world.access_lines(log_bucket) if line["request_id"] == request_id]
+    lines = world.lines(request_id)
     own, read = sorted(lines, key=lambda line: line["operation"])
     assert (own["operation"], own["key"], own["request_uri"]) == ("REST.COPY.OBJECT", "to", "PUT /to HTTP/1.1")
     assert (read["operation"], read["key"], read["object_size"]) == ("REST.COPY.OBJECT_GET", "from%2Bhere", "5")
@@ -435,32 +420,32 @@ def test_the_configuration_of_the_source_bucket_decides_on_the_line_of_the_copy_
 
 
 def test_a_failed_copy_has_its_own_line_alone(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     request_id = failed(world.s3.copy_object, Bucket=source, Key="to", CopySource={"Bucket": source, "Key": "none"})
-    line = of(world.access_lines(log_bucket), request_id)
+    line = world.line(request_id)
     assert (line["operation"], line["http_status"], line["error_code"]) == ("REST.COPY.OBJECT", "404", "NoSuchKey")
 
 
 def test_a_copied_part_has_two_lines(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     world.s3.put_object(Bucket=source, Key="from", Body=b"12345")
     upload = world.s3.create_multipart_upload(Bucket=source, Key="to")["UploadId"]
     answer = world.s3.upload_part_copy(
         Bucket=source, Key="to", UploadId=upload, PartNumber=1, CopySource={"Bucket": source, "Key": "from"}
     )
     request_id = answer["ResponseMetadata"]["RequestId"]
-    lines = [line for line in world.access_lines(log_bucket) if line["request_id"] == request_id]
+    lines = world.lines(request_id)
     assert {line["operation"]: line["key"] for line in lines} == {"REST.COPY.PART": "to", "REST.COPY.PART_GET": "from"}
 
 
 def test_a_batch_delete_of_n_keys_has_one_line_and_n_more(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     keys = ["a", "b c", "<&>", "none"]
     for key in keys[:3]:
         world.s3.put_object(Bucket=source, Key=key, Body=b"x")
     answer = world.s3.delete_objects(Bucket=source, Delete={"Objects": [{"Key": key} for key in keys]})
     request_id = answer["ResponseMetadata"]["RequestId"]
-    lines = [line for line in world.access_lines(log_bucket) if line["request_id"] == request_id]
+    lines = world.lines(request_id)
     own = [line for line in lines if line["operation"] == "REST.POST.MULTI_OBJECT_DELETE"]
     members = [line for line in lines if line["operation"] == "BATCH.DELETE.OBJECT"]
     assert (len(lines), len(own), len(members)) == (5, 1, 4)
@@ -502,9 +487,9 @@ def test_a_new_log_bucket_takes_over_from_the_next_request_on(world: World) -> N
 
 
 def test_the_deletion_of_a_logged_bucket_is_logged(world: World) -> None:
-    source, log_bucket = world.logged_bucket()
+    source, _ = world.logged_bucket()
     answer = world.s3.delete_bucket(Bucket=source)
-    line = of(world.access_lines(log_bucket), answer["ResponseMetadata"]["RequestId"])
+    line = world.line(answer["ResponseMetadata"]["RequestId"])
     assert (line["operation"], line["http_status"]) == ("REST.DELETE.BUCKET", "204")
 
 

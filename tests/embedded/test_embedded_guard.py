@@ -112,11 +112,15 @@ def test_an_operation_that_is_not_served_is_501_with_ids(world: World, stored: t
 
 @pytest.fixture(scope="module")
 def standing(world: World) -> Iterator[tuple[str, str]]:
-    """A bucket with one object, and an empty one; both must be there at the end."""
+    """A bucket with one object, and an empty one; they, and no others, must be there at the end."""
     full, empty = world.bucket("full"), world.bucket("empty")
     world.s3.put_object(Bucket=full, Key="kept", Body=BODY, ContentType="text/x-kept")
     yield full, empty
-    assert world.s3.list_objects_v2(Bucket=full)["KeyCount"] == 1
+    keys = {
+        bucket: [each["Key"] for each in world.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        for bucket in (full, empty)
+    }
+    assert keys == {full: ["kept"], empty: []}
 
 
 @pytest.mark.parametrize("operation", MISROUTED_BY_MOTO)
@@ -124,16 +128,25 @@ def test_what_moto_would_misroute_leaves_buckets_and_objects_alone(
     world: World, standing: tuple[str, str], operation: str
 ) -> None:
     full, empty = standing
-    before = {bucket["Name"] for bucket in world.s3.list_buckets()["Buckets"]}
     for bucket in standing:
         try:
             call(world, operation, **minimal_parameters(MODEL.operation_model(operation), Bucket=bucket, Key="kept"))
         except ClientError as refused:
             assert status_of(refused) in (404, 501), refused
-    assert {bucket["Name"] for bucket in world.s3.list_buckets()["Buckets"]} == before
     found = world.s3.get_object(Bucket=full, Key="kept")
     assert (found["Body"].read(), found["ContentType"]) == (BODY, "text/x-kept")
-    assert world.s3.list_objects_v2(Bucket=empty)["KeyCount"] == 0
+    assert world.s3.head_bucket(Bucket=empty)
+
+
+def test_what_moto_would_misroute_makes_no_bucket(world: World) -> None:
+    """moto takes a PUT of an unknown sub-resource for CreateBucket."""
+    for operation in MISROUTED_BY_MOTO:
+        if operation.startswith(("Put", "Update")):
+            named = minimal_parameters(MODEL.operation_model(operation), Bucket="t-nobody-made-this", Key="k")
+            with pytest.raises(ClientError) as refused:
+                call(world, operation, **named)
+            assert code_of(refused.value) == "NoSuchBucket"
+    assert "t-nobody-made-this" not in {bucket["Name"] for bucket in world.s3.list_buckets()["Buckets"]}
 
 
 @pytest.mark.parametrize("target", ["/?futureThing", "/?futureThing=1", "/?response-future", "/?acl", "/?versions"])
@@ -217,12 +230,12 @@ def test_head_of_what_does_not_exist_is_404_without_a_body(world: World, stored:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-@pytest.mark.parametrize("target", ["/kept", "/no?tagging", "/?location", "/?futureThing"])
+@pytest.mark.parametrize("target", ["/no?acl", "/no?tagging", "/?location", "/?futureThing"])
 def test_date_and_server_appear_once_and_the_date_is_on_the_scaled_clock(
-    world: World, stored: tuple[str, str], method: str, target: str
+    world: World, standing: tuple[str, str], method: str, target: str
 ) -> None:
     before = world.clock.now().replace(microsecond=0)
-    answer = world.send(method, world.host(stored[0]), target)
+    answer = world.send(method, world.host(standing[1]), target)
     assert before <= parsedate_to_datetime(answer.one("date")) <= world.clock.now()
     assert answer.one("server") == "AmazonS3"
 
@@ -251,8 +264,10 @@ def test_no_answer_allows_other_origins_unless_the_bucket_does(world: World, sto
 @pytest.mark.parametrize(
     "target", ["/?abac", "/?requestPayment", "/?metrics&id=m", "/?analytics&id=a", "/?inventory&id=i"]
 )
-def test_a_malformed_configuration_is_refused(world: World, target: str, body: bytes) -> None:
-    assert_s3_error(world.send("PUT", world.host(world.bucket()), target, body), 400, "MalformedXML")
+def test_a_malformed_configuration_is_refused(
+    world: World, standing: tuple[str, str], target: str, body: bytes
+) -> None:
+    assert_s3_error(world.send("PUT", world.host(standing[1]), target, body), 400, "MalformedXML")
 
 
 def takes_xml(operation: str) -> bool:
@@ -271,7 +286,8 @@ def xml_answers(world: World, body: bytes) -> dict[str, Answer]:
     for operation in WITH_XML:
         http = MODEL.operation_model(operation).http
         bucket = world.bucket()
-        world.s3.put_object(Bucket=bucket, Key="k", Body=BODY)
+        if "{Key+}" in http["requestUri"]:
+            world.s3.put_object(Bucket=bucket, Key="k", Body=BODY)
         target = http["requestUri"].replace("{Bucket}", "").replace("{Key+}", "k").replace("//", "/")
         required = minimal_parameters(MODEL.operation_model(operation))
         for name, value in {"Id": "id", "UploadId": "uploadId"}.items():
@@ -289,9 +305,7 @@ def is_refusal(answer: Answer) -> bool:
 
 
 @pytest.mark.xfail(reason="bodies for moto are not looked at: moto answers 500, 404 in HTML or 200")
-@pytest.mark.parametrize(
-    "body", [b"<Unclosed><Element>", BILLION_LAUGHS, b"<!DOCTYPE a><a/>"], ids=["cut", "laughs", "doctype"]
-)
+@pytest.mark.parametrize("body", [b"<Unclosed><Element>", BILLION_LAUGHS], ids=["cut", "laughs"])
 def test_every_operation_refuses_malformed_xml(world: World, body: bytes) -> None:
     wrong = {name: answer for name, answer in xml_answers(world, body).items() if not is_refusal(answer)}
     assert {name: (answer.status, answer.body[:60]) for name, answer in wrong.items()} == {}
@@ -394,7 +408,6 @@ def test_an_object_can_have_any_key(world: World, key: str) -> None:
     world.s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
     world.s3.delete_object(Bucket=bucket, Key=key)
     assert [entry["Key"] for entry in world.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["copy"]
-    assert world.s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
 
 
 @pytest.mark.xfail(reason="POST of this key reaches moto's own reset, which forgets every bucket")
