@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import __version__, catalogue, scenario
-from harness.errors import ExitCode, LogjamError, UsageError
+from harness.errors import ExitCode, InterruptedAgainError, LogjamError, UsageError
 from harness.events import RunFinished
 from harness.journal import FILE_NAME, Journal
 from harness.targets.embedded import ACCESS_KEY_ID, DEFAULT_FACTOR, NOTE, SECRET_ACCESS_KEY, EmbeddedTarget
@@ -54,7 +54,10 @@ def duration(text: str) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
         raise UsageError(f"{text!r} is not a duration: write 90s, 45m, 6h, 2d or 1h30m")
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError:
+        raise UsageError(f"{text!r} is too long") from None
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:
@@ -148,9 +151,12 @@ def run(
                     if isinstance(event, RunFinished):
                         pending = event.pending
             except KeyboardInterrupt:
-                for event in one.interrupted():
-                    reporter(event)
                 code = ExitCode.INTERRUPTED
+                try:
+                    for event in one.interrupted():
+                        reporter(event)
+                except KeyboardInterrupt:
+                    raise InterruptedAgainError(one.folder) from None
         result = one.result
     if result is not None:
         (show_matrix if matrix else show_summary)(screen, result)

@@ -54,3 +54,12 @@ class JournalError(LogjamError):
 
 class ScenarioError(LogjamError):
     """A scenario is declared wrongly: the message names it and what to change."""
+
+
+class InterruptedAgainError(LogjamError):
+    """The clean-up after an interruption was interrupted too: resources may be left, the journal names them."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, folder: object) -> None:
+        super().__init__(f"interrupted while cleaning up: what was made and perhaps left is in the journal in {folder}")

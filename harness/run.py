@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -397,7 +396,7 @@ def _point_latest(results: Path, folder: Path) -> None:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(folder.name, target_is_directory=True)
         if link.is_dir() and not link.is_symlink():
-            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.unlink()
             return
         fresh.replace(link)
     except OSError:

@@ -42,10 +42,9 @@ def site(aws: FakeAws, journal: Journal, clock: FakeClock) -> Site:
 
 @pytest.fixture
 def recorder(site: Site, journal: Journal, clock: FakeClock) -> Recorder:
-    """A recorder that is attached to the site's session, whose S3 and CloudTrail clients are made anew."""
+    """A recorder that is attached to the site's session, whose clients are made at their first use."""
     made = Recorder(journal, clock, RUN_ID)
     made.attach(site.session)
-    site.s3, site.cloudtrail = site.session.client("s3"), site.session.client("cloudtrail")
     return made
 
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,21 @@ _DEFAULTS: Mapping[str, Answer] = {
     "CompleteMultipartUpload": xml("CompleteMultipartUploadResult"),
 }
 
+class _LazyClient:
+    """A boto3 client that is made at its first use: making one costs more than most tests."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = cache(make)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
+
+
+class _LazySession(boto3.Session):
+    def client(self, *args: Any, **settings: Any) -> Any:
+        return _LazyClient(partial(super().client, *args, **settings))
+
+
 Respond = Answer | Exception | Callable[[AWSPreparedRequest], Answer]
 
 
@@ -130,7 +146,7 @@ class FakeAws:
         core.set_credentials("AKIAIOSFODNN7EXAMPLE", "not-a-secret")
         core.set_default_client_config(session_config())
         core.register_component("data_loader", _LOADER)  # loaded once for all tests
-        session = boto3.Session(botocore_session=core, region_name=region)
+        session = _LazySession(botocore_session=core, region_name=region)
         session.events.register_last("before-send", self._answer)
         session.events.register("provide-client-params", self._note)
         return session

@@ -19,7 +19,14 @@ from harness.report.matrix_csv import COLUMNS
 
 DELAY = Delay(n=2, min_seconds=1.0, median_seconds=1.5, p90_seconds=1.9, max_seconds=2.0)
 NUMBERS = ("calls", "logged", "records", "duplicates")
-MAYBE = ("expected_records", "delay_n", "delay_min_seconds", "delay_p50_seconds", "delay_p90_seconds", "delay_max_seconds")
+MAYBE = (
+    "expected_records",
+    "delay_n",
+    "delay_min_seconds",
+    "delay_p50_seconds",
+    "delay_p90_seconds",
+    "delay_max_seconds",
+)
 TEXTS = ("operation", "variant", "channel", "verdict", "names", "statuses", "joined_by", "twins", "reason", "target")
 
 

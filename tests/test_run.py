@@ -78,7 +78,9 @@ def test_an_excluded_operation_is_planned_as_not_run_with_its_reason() -> None:
 @pytest.mark.usefixtures("head_object")
 def test_an_operation_that_a_newer_botocore_brings_is_planned_as_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     known = dict(catalogue.operations())
-    known["PutObjectHologram"] = Operation(name="PutObjectHologram", method="PUT", uri="/x", level=known["PutObject"].level)
+    known["PutObjectHologram"] = Operation(
+        name="PutObjectHologram", method="PUT", uri="/x", level=known["PutObject"].level
+    )
     monkeypatch.setattr(catalogue, "operations", lambda: known)
     assert rows("PutObjectHologram") == {CellKey(operation="PutObjectHologram"): (0, "no scenario yet")}
 
@@ -265,9 +267,10 @@ def test_a_refused_resource_ends_the_run_and_what_was_made_before_is_taken_away(
     assert len(bench.aws.parameters("DeleteBucket")) == 2
 
 
-@pytest.mark.parametrize("operation", ["PutBucketLogging", "PutBucketPolicy"])
+@pytest.mark.parametrize("operation", ["PutBucketPolicy", "PutBucketLogging", "PutEventSelectors", "StartLogging"])
 def test_whatever_is_refused_while_provisioning_is_an_error_for_the_user(operation: str, bench: Bench) -> None:
-    bench.aws.answers[operation] = refusal("AccessDenied", 403)
+    service = "s3" if "Bucket" in operation else "cloudtrail"
+    bench.aws.answers[operation] = refusal("AccessDenied", 403, service=service)
     with pytest.raises(LogjamError, match="AccessDenied"):
         bench.run()
 

@@ -107,13 +107,11 @@ def recover(operation: str, sent: Mapping[str, str], *records: Record, service: 
         for path in (path for path in sent if path not in found):
             wanted, (place, *names) = _normal(sent[path]), _wire(path, shape)
             keys = [(name, wanted) for name in names]
-            if turn == "cut":
-                cuts = (key for key in (pool if len(wanted) > MIN_CUT_CHARS else ()) if key[0] in names)
-                keys = [key for key in cuts if len(key[1]) >= MIN_CUT_CHARS and wanted.startswith(key[1])]
+            if turn == "cut" and len(wanted) > MIN_CUT_CHARS:
+                keys = [(n, t) for n, t in pool if n in names and len(t) >= MIN_CUT_CHARS and wanted.startswith(t)]
             for places in (pool.get(key, []) for key in keys):
-                at = place if turn == "place" else next(iter(places), "")
-                if at in places:
-                    places.remove(at)
+                if places and (place in places or turn != "place"):
+                    places.remove(place if turn == "place" else places[0])
                     found[path] = "truncated" if turn == "cut" else "recovered"
                     break
     return Recovery(*(tuple(p for p in sent if found.get(p, "lost") == kind) for kind in Recovery.__slots__))
@@ -196,11 +194,9 @@ def _wire(path: str, shape: Shape | None) -> tuple[str, ...]:
     rest = _INDEX.sub("", path[position:]).removeprefix(".")
     if path == "Body.size" or (rest == "size" and shape and shape.type_name == "blob"):
         return _SIZE, _SIZE
-    if isinstance(shape, MapShape):  # Metadata: the header's prefix and the key
-        places[-1] += rest
+    if rest:  # a map's key (Metadata) follows the prefix of its header, a document's path the member's name
+        places[-1:] = [places[-1] + rest] if isinstance(shape, MapShape) else [*places[-1:], rest]
         names = [places[-1].rpartition(".")[2]]
-    elif rest:
-        places, names = [*places, rest], [rest.rpartition(".")[2]]
     return tuple(each.casefold() for each in (".".join(places), *names))
 
 

@@ -59,7 +59,7 @@ class CloudTrailChannel:
 
     def parse(self, delivery: Delivery) -> Parsed:
         """Parse a log file."""
-        return cloudtrail.parse(delivery.body or b"")
+        return Parsed() if delivery.body is None else cloudtrail.parse(delivery.body)
 
 
 def selectors(site: Site) -> list[dict[str, Any]]:

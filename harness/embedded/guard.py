@@ -46,12 +46,13 @@ from harness.embedded.lifecycle import Lifecycle
 from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
 from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
-from harness.embedded.wire import Request, identify, read_request
+from harness.embedded.wire import S3_SERVICES, Request, identify, read_request
 
 Start = Callable[..., Any]
 _LOG = logging.getLogger(__name__)
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CODE_OF_EMPTY = {400: "BadRequest", 403: "AccessDenied", 405: "MethodNotAllowed", 412: "PreconditionFailed"}
+_FAILED_AUTHENTICATION = ("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "ExpiredToken")
 _PUBLIC_FORMS = ("CorsPreflight", "WebsiteGet", "WebsiteHead", "WebsitePost")
 _NEED_OBJECT = (
     "PutObjectRetention",
@@ -117,7 +118,7 @@ class Guard:
         if request.target.startswith("/_s3logjam/"):
             return self._own_page(request, start_response)
         identifier, host_id = request_id(self.ids), "".join(self.ids.choices(_BASE64, k=75)) + "="
-        if request.service not in ("s3", "s3express", "s3-object-lambda", "s3control"):
+        if request.service not in S3_SERVICES:
             reply = self._moto(environ)
             return _answer(start_response, reply, request, self._stamps(identifier, host_id))
         handling = self._resolve(request, environ)
@@ -168,6 +169,7 @@ class Guard:
                 return self._browser_post(handling)
             if handling.operation is None:
                 return self._unknown(handling.request)
+            self._check_bucket(handling.operation, handling.request)
             self._authorize(handling)
             if handling.operation in _NOT_SERVED:
                 raise RefusedError("NotImplemented", _NOT_SERVED[handling.operation], 501)
@@ -188,6 +190,16 @@ class Guard:
             raise
         handling.principal = principal_of(handling.request.access_key)
 
+    def _check_bucket(self, operation: str, request: Request) -> None:
+        """Refuse a request to a bucket that does not exist, whoever sends it; directory buckets are not known here.
+
+        Raises:
+            RefusedError: NoSuchBucket.
+        """
+        directory = operation in _NOT_SERVED or operation == "CreateBucket"
+        if request.bucket and not directory and not self._bucket_exists(request.bucket):
+            raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
+
     def _authorize(self, handling: _Handling) -> None:
         """Refuse what IAM and the bucket policy do not allow.
 
@@ -198,7 +210,11 @@ class Guard:
         if operation in _PUBLIC_FORMS:
             return
         action = actions().get(operation)
-        if action:
+        if operation == "DeleteObjects":
+            # AWS answers 200 with an error per key; here one key that may not be deleted refuses them all.
+            keys = [child_text(e, "Key") for e in parse_body(request.body).iter() if local_name(e) == "Object"]
+            wanted = [("s3:DeleteObject", f"arn:aws:s3:::{request.bucket}/{key}") for key in keys]
+        elif action:
             wanted = [(action.action, action.arn(request.bucket, request.key))]
         else:
             wanted = [(f"s3:{operation.removeprefix('s3control:')}", "*")]
@@ -212,7 +228,8 @@ class Guard:
         found = self._backend().buckets.get(bucket)
         policy = json.loads(found.policy) if found is not None and found.policy else None
         policies = identity_policies(principal)
-        if allowed(principal, action, arn, policies, policy, ACCOUNT_ID, {"aws:SecureTransport": "true"}):
+        owner = ACCOUNT_ID if bucket else principal.account_id
+        if allowed(principal, action, arn, policies, policy, owner, {"aws:SecureTransport": "true"}):
             return True
         # An object whose ACL lets everybody read.
         key = self._key(bucket, arn.partition("/")[2])
@@ -221,8 +238,6 @@ class Guard:
     def _run(self, operation: str, handling: _Handling) -> Reply:
         """Do what an authorised request asks for."""
         request = handling.request
-        if request.bucket and operation != "CreateBucket" and not self._bucket_exists(request.bucket):
-            raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
         _check_integrity(request)
         self._check_state(operation, request)
         if operation == "CorsPreflight":
@@ -251,6 +266,8 @@ class Guard:
         Raises:
             RefusedError: As S3 refuses it.
         """
+        if operation == "PutBucketPolicy" and not _is_policy(request.body):
+            raise RefusedError("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", 400)
         if operation == "CreateBucket" and not _BUCKET_NAME.fullmatch(request.bucket or ""):
             raise RefusedError("InvalidBucketName", "The specified bucket is not valid.", 400)
         upload = request.param("uploadId")
@@ -307,7 +324,7 @@ class Guard:
         try:
             access_key = front.check_form(fields, content, bucket, secret_of, datetime.now(UTC))
         except RefusedError as refused:
-            handling.failed_authentication = refused.code in ("SignatureDoesNotMatch", "InvalidAccessKeyId")
+            handling.failed_authentication = refused.code in _FAILED_AUTHENTICATION
             raise
         handling.principal = principal_of(access_key)
         handling.request = request = replace(request, access_key=access_key)
@@ -315,8 +332,8 @@ class Guard:
             raise RefusedError("AccessDenied", "Access Denied", 403)
         stored = self._backend().put_object(bucket, key, content or b"")
         stored.set_metadata({"Content-Type": fields.get("content-type", "binary/octet-stream")}, replace=True)
-        status = int(fields.get("success_action_status", "204") or 204)
-        return Reply(status if status in (200, 201, 204) else 204, b"", (("ETag", stored.etag),))
+        status = {"200": 200, "201": 201}.get(fields.get("success_action_status", ""), 204)
+        return Reply(status, b"", (("ETag", stored.etag),))
 
     def _after(self, operation: str, request: Request) -> None:
         """Keep what moto accepted but does not keep whole; forget what went with its bucket."""
@@ -440,6 +457,13 @@ def _check_integrity(request: Request) -> None:
         if value is not None and value != base64.b64encode(digest()).decode():
             message = f"The {name.upper()} you specified did not match the calculated checksum."
             raise RefusedError("BadDigest", message, 400)
+
+
+def _is_policy(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
 
 
 def _with_encoded_keys(reply: Reply) -> Reply:

@@ -58,7 +58,7 @@ def add_default_user() -> None:
 
 
 def principal_of(access_key: str | None) -> Principal:
-    """Return who owns an access key; an unknown key counts as the default user while signatures are not checked."""
+    """Return who owns an access key that was authenticated; nobody for None."""
     if access_key is None:
         return ANONYMOUS
     for account_id, by_partition in list(sts_backends.items()):
@@ -70,19 +70,15 @@ def principal_of(access_key: str | None) -> Principal:
         for iam in partitions.values():
             for user in iam.users.values():
                 if any(key.access_key_id == access_key for key in user.access_keys):
-                    return _user(account_id, user.name, user.id, access_key)
-    return _user(ACCOUNT_ID, USER_NAME, "AIDA" + "EMBEDDEDUNKNOWNKEY"[:17], access_key)
-
-
-def _user(account_id: str, name: str, user_id: str, access_key: str) -> Principal:
-    return Principal(
-        kind="IAMUser",
-        account_id=account_id,
-        principal_id=user_id,
-        arn=f"arn:aws:iam::{account_id}:user/{name}",
-        user_name=name,
-        access_key=access_key,
-    )
+                    return Principal(
+                        kind="IAMUser",
+                        account_id=account_id,
+                        principal_id=user.id,
+                        arn=user.arn,
+                        user_name=user.name,
+                        access_key=access_key,
+                    )
+    return ANONYMOUS
 
 
 def _assumed_role(account_id: str, role: Any, access_key: str) -> Principal:

@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 import time
+from typing import Any
 
 import moto.s3.models
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -27,6 +28,12 @@ class _QuietHandler(MotoRequestHandler):
     """HTTP/1.1 with keep-alive, no access log on the terminal, our own Date and Server headers only."""
 
     protocol_version = "HTTP/1.1"
+
+    def make_environ(self) -> dict[str, Any]:
+        """Keep the request target as it was sent: the base class drops a leading slash of a key."""
+        environ: dict[str, Any] = super().make_environ()
+        environ["RAW_URI"] = environ["REQUEST_URI"] = self.requestline.split(" ")[1]
+        return environ
 
     def send_response(self, code: int, message: str | None = None) -> None:
         """Send the status line alone: the base class would add a second Date and a second Server header."""

@@ -14,6 +14,7 @@ import botocore.session
 _BUCKET_HOST = re.compile(
     r"^(?P<bucket>.+?)\.s3(?:express|-object-lambda)?(?:[.-](?!control)[a-z0-9-]+)*\.amazonaws\.com(?::\d+)?$"
 )
+S3_SERVICES = ("s3", "s3express", "s3-object-lambda", "s3control")
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _CONTROL_HOST = re.compile(r"(^|\.)s3-control[.-]")
 _SDK_QUERY = re.compile(r"^(x-|awsaccesskeyid$|signature$|expires$)", re.IGNORECASE)
@@ -75,12 +76,15 @@ def read_request(environ: Mapping[str, Any], body: bytes) -> Request:
     params = dict(query)
     access_key, region, service = _sender(headers.get("authorization", ""), params)
     by_query = "X-Amz-Credential" in params or "AWSAccessKeyId" in params
+    named = _BUCKET_HOST.match(host)
+    if named and service not in S3_SERVICES:
+        # The host decides: a scope of another service must not lead around S3's authentication.
+        service = "s3"
     if _CONTROL_HOST.search(host) or raw_path.startswith("/v20180820/"):
         service = "s3control"
     path = unquote(raw_path, errors="surrogateescape").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     bucket: str | None
     key: str | None
-    named = _BUCKET_HOST.match(host)
     endpoint = "rest"
     if service == "s3control":
         endpoint = "control"
@@ -119,8 +123,8 @@ def _sender(authorization: str, params: Mapping[str, str]) -> tuple[str | None, 
     if scope:
         return scope["key"], scope["region"], scope["service"]
     if "X-Amz-Credential" in params:
-        parts = params["X-Amz-Credential"].split("/")
-        return (parts[0], parts[2], parts[3]) if len(parts) == 5 else (parts[0], "us-east-1", "s3")
+        # A query names no other service than S3: who sends one is held to S3's rules (signature.check sees the rest).
+        return params["X-Amz-Credential"].split("/")[0], "us-east-1", "s3"
     old = authorization[4:].split(":", maxsplit=1)[0] if authorization.startswith("AWS ") else None
     return params.get("AWSAccessKeyId", old), "us-east-1", "s3"
 

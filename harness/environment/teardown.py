@@ -18,7 +18,6 @@ _GONE = {
     "404",
     "TrailNotFoundException",
     "ResourceNotFoundException",
-    "NoSuchUpload",
 }
 
 

@@ -162,6 +162,8 @@ class Recorder:
             return
         now = self._clock.now()
         if call.role is Role.SUBJECT:
+            if call.attempt > 1:
+                del self.statuses[-1:]  # a retry's answer takes the place of the one before
             self.statuses.append(int(response_dict["status_code"]) if response_dict else None)
         if response_dict is None:
             self._journal.complete(replace(call, received_at=now, failure=type(exception).__name__))

@@ -22,6 +22,10 @@ def rows_table(rows: Mapping[CellKey, tuple[int, str]]) -> str:
             count = sum(1 for key in rows if key.variant == name)
             statuses = ", ".join(map(str, how.fails)) or "success"
             lines.append(f"| `{name}` | {markdown_cell(how.meaning)} | {statuses} | {count} |")
+    own = sorted(used - scenario.all_variants().keys())
+    for name in own:
+        count = sum(1 for key in rows if key.variant == name)
+        lines.append(f"| `{name}` | in a way of its own: see the scenario | see the scenario | {count} |")
     lines += ["", "| operation | form | variants | not run on the embedded target |", "|---|---|---|---|"]
     by_operation: dict[str, list[CellKey]] = {}
     for key in rows:

@@ -270,15 +270,31 @@ def fields_of(*values: dict[str, Any], calls: Sequence[Call] | None = None) -> d
 def test_a_field_that_equals_the_call_is_counted_as_equal() -> None:
     calls = [subject(10, bucket="b"), subject(11, bucket="b")]
     (found,) = fields_of({"bucket": "b"}, {"bucket": "b"}, calls=calls).values()
-    assert (found["class"], found["present"], found["equal"]) == ("equal", 2, 2)
-    assert not found.get("other")
+    assert (found["class"], found["present"], found["right"]) == ("equal", 2, 2)
 
 
-def test_a_field_that_differs_from_the_call_keeps_the_other_values() -> None:
-    calls = [subject(n, bucket="b") for n in (10, 11, 12)]
-    (found,) = fields_of({"bucket": "b"}, {"bucket": "wrong"}, {"bucket": None}, calls=calls).values()
-    assert (found["equal"], found["present"]) == (1, 2)
-    assert found["other"] == ["wrong", None]
+def test_a_field_that_differs_from_the_call_is_counted_and_told_with_its_call() -> None:
+    bench = Bench()
+    for number, value in ((10, "b"), (11, "other"), (12, None)):
+        call = subject(number, bucket="b")
+        bench.add(call, a_record(call, fields={"bucket": value}))
+    cell = bench.cell()
+    assert (cell.fields["bucket"]["right"], cell.fields["bucket"]["present"]) == (1, 2)
+    assert list(cell.wrong) == [
+        {"field": "bucket", "expected": "b", "seen": "other", "call": 11},
+        {"field": "bucket", "expected": "b", "seen": None, "call": 12},
+    ]
+    assert cell.verdict is Verdict.LOGGED
+
+
+def test_records_of_something_inside_a_call_are_counted_but_not_held_against_it() -> None:
+    call = subject(bucket="b")
+    own = a_record(call, fields={"operation": "REST.COPY.OBJECT", "bucket": "b"})
+    read = a_record(call, identity="read", fields={"operation": "REST.COPY.OBJECT_GET", "bucket": "source"})
+    cell = Bench().add(call, own, read).cell()
+    assert cell.records == 2
+    assert list(cell.wrong) == []
+    assert cell.fields["bucket"]["present"] == 1
 
 
 def test_fields_that_differ_between_runs_keep_no_values() -> None:

@@ -25,7 +25,7 @@ import boto3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
-from botocore.model import OperationModel, Shape
+from botocore.model import OperationModel
 
 from harness.clock import ScaledClock
 from harness.targets.embedded import EmbeddedServer, EmbeddedTarget
@@ -269,7 +269,9 @@ class World:
         """Send the head of a signed request; the body is the caller's to send."""
         request = AWSRequest(method=method, url=f"https://{host}{path}", data=body, headers=dict(headers or {}))
         request.headers["Host"] = host
-        S3SigV4Auth(self.session.get_credentials(), "s3", REGION).add_auth(request)
+        credentials = self.session.get_credentials()
+        assert credentials is not None
+        S3SigV4Auth(credentials, "s3", REGION).add_auth(request)
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=WAIT_SECONDS)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.items():
@@ -325,14 +327,14 @@ def running_world(seed: int, factor: float) -> Iterator[World]:
 
 def minimal_parameters(operation: OperationModel, **fixed: Any) -> dict[str, Any]:
     """Return parameters with every required member of an operation and nothing else."""
-    shape = operation.input_shape
+    shape: Any = operation.input_shape
     if shape is None:
         return {}
     wanted = {name: shape.members[name] for name in shape.required_members}
     return {name: fixed[name] if name in fixed else _value(name, member) for name, member in wanted.items()}
 
 
-def _value(name: str, shape: Shape) -> Any:
+def _value(name: str, shape: Any) -> Any:
     """Return some valid value of a shape."""
     if shape.type_name == "structure":
         wanted = list(shape.members)[:1] if getattr(shape, "is_tagged_union", False) else shape.required_members

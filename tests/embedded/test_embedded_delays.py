@@ -47,8 +47,9 @@ def tell(world: World) -> Story:
         ("resources.ARN", "StartsWith", [f"arn:aws:s3:::{source}/"]),
     )
     with world.trail(AdvancedEventSelectors=[data]) as trail:
-        for number in range(REQUESTS):
-            world.s3.put_object(Bucket=source, Key=f"{number:02}", Body=b"x")
+        # At once, so that a batch window holds several of them on a slow machine too.
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: world.s3.put_object(Bucket=source, Key=f"{n:02}", Body=b"x"), range(REQUESTS)))
         keys = [{"Key": f"{number:02}"} for number in range(2 * REQUESTS)]
         world.s3.delete_objects(Bucket=source, Delete={"Objects": keys})
     return Story(world, source, log_bucket, trail)
