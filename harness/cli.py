@@ -119,10 +119,11 @@ def run(
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
-    By default: all 116 operations, both channels, the embedded target, in about 30 seconds. results/README.md explains
-    the files.
+    By default: all 116 operations in all their variants, both channels, the embedded target, in about a minute.
+    results/README.md explains the files.
 
-    Examples: `s3logjam run` · `s3logjam run --operations '*Acl' --channels cloudtrail` · `s3logjam run --repeats 10`
+    Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
+    `s3logjam run --variants ok --repeats 10`
     """
     from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415 - pandas loads slowly
     from harness.run import Options, Run  # noqa: PLC0415

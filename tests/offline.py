@@ -105,6 +105,7 @@ _DEFAULTS: Mapping[str, Answer] = {
     "CompleteMultipartUpload": xml("CompleteMultipartUploadResult"),
 }
 
+
 class _LazyClient:
     """A boto3 client that is made at its first use: making one costs more than most tests."""
 

@@ -90,6 +90,14 @@ def test_a_secret_behind_json_escapes_does_not_survive(character: str, escape: s
     assert SECRET[:10] not in trail(event, (character, escape))
 
 
+@pytest.mark.parametrize("cut", [1, 2, 5, 8, 20])
+def test_a_secret_in_a_file_that_breaks_off_within_it_does_not_survive(cut: int) -> None:
+    text = json.dumps({"Records": [{"eventName": "GetObject", "requestParameters": {"X-Amz-Security-Token": SECRET}}]})
+    parsed = without_secrets(cloudtrail.parse(text[:-cut].encode()))
+    assert parsed.rejects
+    assert SECRET[:8] not in repr(parsed)
+
+
 def test_rejected_lines_are_masked_too() -> None:
     kept = access_log(f"this is no record GET /b/k?X-Amz-Signature={SECRET} HTTP/1.1")
     assert "rejects=(Reject(" in kept

@@ -69,10 +69,10 @@ def test_what_was_not_measured_is_nan_and_not_zero(tmp_path: Path) -> None:
     assert matrix.loc[1, "delay_n"] == 2
 
 
-@pytest.mark.parametrize("text", ["", "NA", "null", "nan", "None", "-"])
-def test_texts_that_pandas_takes_for_missing_stay_texts(text: str, tmp_path: Path) -> None:
-    matrix = harness.load_run(a_run(tmp_path, a_cell(reason=text, names={text: 1}))).matrix
-    assert matrix.loc[0, "reason"] == ("'-" if text == "-" else text)  # csv_cell quotes what could be a formula
+def test_texts_that_pandas_takes_for_missing_stay_texts(tmp_path: Path) -> None:
+    texts = ["", "NA", "null", "nan", "None", "#N/A"]
+    matrix = harness.load_run(a_run(tmp_path, *(a_cell(reason=text) for text in texts))).matrix
+    assert list(matrix["reason"]) == texts
 
 
 def test_every_row_says_what_its_target_proves(tmp_path: Path) -> None:
@@ -100,13 +100,12 @@ def test_cells_have_names_and_field_values(tmp_path: Path) -> None:
     assert cell["fields"] == fields
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_hostile_names_do_not_shift_the_columns(text: str, tmp_path: Path) -> None:
-    cell = a_cell(names={text: 1}, reason=text, statuses={text: 1})
-    matrix = harness.load_run(a_run(tmp_path, cell, a_cell("B"))).matrix
-    assert list(matrix["operation"]) == ["PutObject", "B"]
-    assert list(matrix["verdict"]) == ["logged", "logged"]
-    assert list(matrix["target"]) == ["embedded", "embedded"]
+def test_hostile_names_do_not_shift_the_columns(tmp_path: Path) -> None:
+    cells = [a_cell(f"Op{n}", names={t: 1}, reason=t, statuses={t: 1}) for n, t in enumerate(HOSTILE)]
+    matrix = harness.load_run(a_run(tmp_path, *cells)).matrix
+    assert list(matrix["operation"]) == [f"Op{n}" for n in range(len(HOSTILE))]
+    assert set(matrix["verdict"]) == {"logged"}
+    assert set(matrix["target"]) == {"embedded"}
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_text("x")])

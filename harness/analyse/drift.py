@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from hashlib import sha256
+from dataclasses import dataclass, replace
 
-from harness.analyse.moved import Limits, share_moved
+from harness.analyse.findings import ALL, Evidence, Finding, Kind, Severity
+from harness.analyse.moved import DEFAULT, Limits, delay_moved, share_moved
 from harness.analyse.snapshot import (
     CATEGORY_FIELD,
     COUNT_FIELD,
@@ -24,7 +23,8 @@ from harness.model import Verdict
 _FOLD_CELLS = 5
 """A change in at least so many cells, and half of those where it could show, is one finding of the whole channel."""
 _MAX_EVIDENCE = 3
-_TRANSIENT = ("5", "429", "None")
+_TRANSIENT = ("429", "500", "502", "503", "504", "None")
+"""How the statuses of a call begin that was throttled, failed in the service or got no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +106,22 @@ def _records(a: CellShot, b: CellShot, limits: Limits) -> Iterator[_Raw]:
     gone, new = sorted({*a.names} - {*b.names}), sorted({*b.names} - {*a.names})
     # Rounded, so that a repeated delivery in a hundred calls is no difference.
     before, after = round(a.records / a.calls), round(b.records / b.calls)
-    numbers = f"{a.records} of {a.calls} calls before, {b.records} of {b.calls} now"
+    numbers = f"{a.records} records of {a.calls} calls before, {b.records} of {b.calls} now"
     if ((gone or new) and before == after) or (gone and new):
         change = _change(gone or a.names, new or b.names)
         yield _Raw(Kind.RENAMED, change, f"is logged under another name: {change}")
     elif gone or before > after or (a.verdict is Verdict.LOGGED and b.verdict is Verdict.PARTLY):
-        yield _Raw(Kind.RECORD_LOST, " ".join(gone), f"has fewer records: {' '.join([*gone, ''])}{numbers}")
+        yield _Raw(Kind.RECORD_LOST, " ".join(gone), f"has fewer records ({', '.join([*gone, numbers])})")
     elif new or after > before:
-        yield _Raw(Kind.RECORD_ADDED, " ".join(new), f"has more records: {' '.join([*new, ''])}{numbers}")
+        yield _Raw(Kind.RECORD_ADDED, " ".join(new), f"has more records ({', '.join([*new, numbers])})")
     elif share_moved((a.logged, a.calls), (b.logged, b.calls), limits):
         kind = Kind.RECORD_LOST if a.logged * b.calls > b.logged * a.calls else Kind.RECORD_ADDED
-        yield _Raw(kind, "", f"is logged for another share of its calls: {numbers}")
+        yield _Raw(kind, "", f"is logged for another share of its calls ({numbers})")
 
 
 def _values(a: CellShot, b: CellShot) -> Iterator[_Raw]:
     one, other = _category(a), _category(b)
-    if one and other and one != other:
+    if one and other and {*one} != {*other}:
         change = _change(one, other)
         yield _Raw(Kind.CATEGORY, change, f"changed its event category: {change}", CATEGORY_FIELD)
     for name in a.values.keys() & b.values.keys() - {CATEGORY_FIELD, MANAGEMENT_FIELD}:
@@ -171,10 +171,11 @@ def _delays(a: Snapshot, b: Snapshot, limits: Limits) -> Iterator[Finding]:
     for each in sorted(a.delays.keys() & b.delays.keys() - left_out.keys()):
         moved = delay_moved(a.delays[each], b.delays[each], limits)
         if moved:
-            before, now = (
-                f"{m:.0f} s" if m is not None else "never" for m in (moved.before_seconds, moved.now_seconds)
+            medians = " → ".join(
+                "beyond the waiting" if seconds is None else f"{seconds:.0f} s"
+                for seconds in (moved.before_seconds, moved.now_seconds)
             )
-            title = f"{each.channel}: the delay of {each} calls moved: median {before} → {now} (x{moved.ratio:.2f})"
+            title = f"{each.channel}: the delay of {each} calls moved: median {medians} (x{moved.ratio:.2f})"
             evidence = tuple(
                 Evidence(side=side, cell=str(each), source=s.source, note=_numbers(s.delays[each], moved.p_value))
                 for side, s in (("A", a), ("B", b))
@@ -228,15 +229,8 @@ def _evidence(a: Snapshot, b: Snapshot, cell: CellId, raw: _Raw) -> Iterator[Evi
     for side, snapshot, note in (("A", a, ""), ("B", b, raw.note)):
         seen = snapshot.witnesses.get(cell, Witness())
         names = seen.records or snapshot.cells[cell].names
-        yield Evidence(
-            side=side,
-            cell=str(cell),
-            source=snapshot.source,
-            calls=seen.calls,
-            records=names,
-            files=seen.files,
-            note=note,
-        )
+        told = Evidence(side=side, cell=str(cell), source=snapshot.source, records=names, note=note)
+        yield replace(told, calls=seen.calls, files=seen.files)
 
 
 def _change(before: Iterable[str], now: Iterable[str]) -> str:

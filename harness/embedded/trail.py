@@ -31,7 +31,7 @@ def events_of(exchange: Exchange, ids: random.Random, switches: Behaviours) -> l
         if switches["failed-authentication"] == "not-delivered":
             return []
         name = f"Authenticate{exchange.error_code}"
-        data = {"eventCategory": "Data", "managementEvent": False}
+        data = {"eventCategory": "Data", "managementEvent": False, "resources": _as_data(own["resources"])}
         return [own | data | {"eventName": name, "eventSource": "s3-authn-errors.amazonaws.com"}]
     events = [own]
     if exchange.copy_source and exchange.status < 300:
@@ -275,6 +275,14 @@ def _resources(exchange: Exchange, name: str) -> list[Event]:
         prefix = (request.param("prefix") or "") if name.startswith("List") else ""
         return [{"type": "AWS::S3::Object", "ARNPrefix": f"{arn}/{prefix}"}, bucket, *through]
     return [bucket]
+
+
+def _as_data(resources: list[Event]) -> list[Event]:
+    """Return resources with an object among them, which data events are selected by."""
+    if any(r["type"] == "AWS::S3::Object" for r in resources):
+        return resources
+    prefixes = [{"type": "AWS::S3::Object", "ARNPrefix": f"{r['ARN']}/"} for r in resources]
+    return [*prefixes, *resources]
 
 
 def _copy_read(own: Event, bucket: str, key: str, size: int | None, ids: random.Random) -> Event:

@@ -160,14 +160,14 @@ def test_the_summary_counts_verdicts_by_channel() -> None:
 
 
 @pytest.mark.parametrize("summary", [False, True], ids=["matrix", "summary"])
-@pytest.mark.parametrize("width", [20, 40, 80, 200])
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_no_name_makes_the_matrix_do_anything(text: str, width: int, summary: bool) -> None:
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_no_name_makes_the_matrix_do_anything(width: int, summary: bool) -> None:
     cells = [
         a_cell(text, variant=text, channel=channel, names={text: 1}, verdict=Verdict.PARTLY, reason=text)
+        for text in HOSTILE
         for channel in (SERVER_ACCESS, CLOUDTRAIL)
     ]
-    output = shown(*cells, width=width, summary=summary, folder=Path(f"results/{text}".replace("\x00", "")))
+    output = shown(*cells, width=width, summary=summary, folder=Path(f"results/{HOSTILE[6]}{HOSTILE[14]}"))
     assert not UNSEEN.search(output)
 
 
