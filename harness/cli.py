@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich import box
@@ -23,6 +23,9 @@ from harness.errors import ExitCode, InterruptedAgainError, LogjamError, UsageEr
 from harness.events import RunFinished
 from harness.journal import FILE_NAME, Journal
 from harness.targets.embedded import ACCESS_KEY_ID, DEFAULT_FACTOR, NOTE, SECRET_ACCESS_KEY, EmbeddedTarget
+
+if TYPE_CHECKING:
+    from harness.run import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,6 +48,8 @@ class TargetName(StrEnum):
     EMBEDDED = "embedded"
 
 
+HEARTBEAT = ("PutObject", "GetBucketLocation")
+"""A data event and a management event, both in the access log."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -106,6 +111,9 @@ def run(
         typer.Option(help="Embedded target: take another side, e.g. form-post=PostObject (docs/embedded.md)."),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each scenario is executed, interleaved.")] = 1,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Scenario executions a minute on the run's clock, at most; 0: as many as go.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Repeats delays, names and order of an embedded run exactly.")] = 1,
     slow: Annotated[
         bool, typer.Option("--slow", help="Also wait for what S3 does by itself, for days: give --deadline 4d or more.")
@@ -125,9 +133,9 @@ def run(
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
     `s3logjam run --variants ok --repeats 10`
     """
-    from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415 - pandas loads slowly
-    from harness.run import Options, Run  # noqa: PLC0415
+    from harness.run import Options  # noqa: PLC0415 - pandas loads slowly
 
+    assert target is TargetName.EMBEDDED
     scenario.load(extra=scenarios or [])
     options = Options(
         results=results,
@@ -135,15 +143,56 @@ def run(
         variants=_split(variants),
         channels=_split(channels),
         repeats=repeats,
+        rate=rate,
         seed=seed,
         deadline=duration(deadline),
         slow=slow,
     )
-    assert target is TargetName.EMBEDDED
+    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), show_rows=matrix)
+
+
+@app.command()
+def heartbeat(
+    during: Annotated[str, typer.Option("--for", help="How long to go on, on the run's clock.")] = "24h",
+    rate: Annotated[float, typer.Option(min=0.01, help="Calls a minute on the run's clock.")] = 1.0,
+    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Repeats delays and names of an embedded run exactly.")] = 1,
+    deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
+    factor: Annotated[
+        float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
+    ] = DEFAULT_FACTOR,
+    results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
+) -> None:
+    """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
+
+    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`.
+    """
+    from harness.run import Options  # noqa: PLC0415 - pandas loads slowly
+
+    scenario.load()
+    minutes = duration(during).total_seconds() / 60
+    options = Options(
+        results=results,
+        operations=HEARTBEAT,
+        variants=("ok",),
+        channels=_split(channels),
+        repeats=max(1, round(minutes * rate / len(HEARTBEAT))),
+        rate=rate,
+        seed=seed,
+        deadline=duration(deadline),
+    )
+    _execute(options, EmbeddedTarget(seed=seed, factor=factor), show_rows=True)
+
+
+def _execute(options: Options, target: EmbeddedTarget, *, show_rows: bool) -> NoReturn:
+    """Do a run on the terminal, and end with its exit code."""
+    from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415
+    from harness.run import Run  # noqa: PLC0415
+
     screen = console()
     pending = 0
     code = ExitCode.OK
-    with EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)) as where:
+    with target as where:
         one = Run(options, where)
         with Terminal(screen) as reporter:
             try:
@@ -160,7 +209,7 @@ def run(
                     raise InterruptedAgainError(one.folder) from None
         result = one.result
     if result is not None:
-        (show_matrix if matrix else show_summary)(screen, result)
+        (show_matrix if show_rows else show_summary)(screen, result)
     if code is ExitCode.OK and pending:
         screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
         code = ExitCode.PENDING

@@ -43,6 +43,7 @@ class Options:
         operations: Glob patterns of operation names; empty for all.
         variants: Glob patterns of variant names; empty for all.
         channels: Channel names; empty for all.
+        rate: Scenario executions a minute on the run's clock, at most; 0 for as many as go.
         deadline: How long after the last call records are waited for, on the run's clock.
         keep: Leave the resources in place after the run.
         slow: Execute scenarios too that wait for what S3 does by itself, for days.
@@ -53,6 +54,7 @@ class Options:
     variants: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     repeats: int = 1
+    rate: float = 0.0
     seed: int = 1
     deadline: timedelta = timedelta(hours=6)
     keep: bool = False
@@ -243,9 +245,10 @@ class Run:
         selected = [by_cell[key] for key, (repeats, _) in self._plan.items() if repeats]
         surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
         clients = Clients(site, self._session)
+        interval = 60 / self.options.rate if self.options.rate else 0.0
         # Setup outside a scenario (control calls have a role of their own).
         with recorder.purpose(Role.SETUP):
-            yield from execute(selected, self.options.repeats, recorder, surroundings, clients, sent_leaves)
+            yield from execute(selected, self.options.repeats, recorder, surroundings, clients, sent_leaves, interval)
         self.journal.note("executed_at", self.target.clock.now().isoformat())
 
     def _collect(self) -> Iterator[Event]:

@@ -172,11 +172,12 @@ class FakeAws:
         self.sent.append((operation, request))
         respond = self.overrule(operation) or self.answers.get(operation, _DEFAULTS.get(operation))
         if isinstance(respond, list):
-            respond = respond.pop(0) if respond else None
+            respond = respond.pop(0) if respond else _DEFAULTS.get(operation)
         if isinstance(respond, Exception):
             raise respond
         if respond is None:
-            respond = Answer(b"{}" if service == "cloudtrail" else b"")
+            empty = {"cloudtrail": Answer(b"{}"), "iam": xml(f"{operation}Response", f"<{operation}Result/>")}
+            respond = empty.get(service, Answer())
         answer = respond(request) if callable(respond) else respond
         number = len(self.sent)
         headers = {"x-amz-request-id": f"REQ{number:013d}", "x-amz-id-2": f"host{number}", **answer.headers}

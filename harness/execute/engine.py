@@ -114,6 +114,7 @@ def execute(
     surroundings: RunSurroundings,
     clients: Clients,
     leaves: Leaves,
+    interval_seconds: float = 0.0,
 ) -> Iterator[Event]:
     """Execute every scenario ``repeats`` times and yield an event after each.
 
@@ -127,12 +128,14 @@ def execute(
         surroundings: What fixtures may use.
         clients: Makes the calls.
         leaves: Returns what a call asks for, as leaves, from operation, parameters and service.
+        interval_seconds: From the start of one execution to that of the next, at least, on the run's clock.
     """
     journal, clock = surroundings.site.journal, surroundings.clock
     done = {key for key, (state, _) in journal.executions().items() if state != "started"}
     control = _Control(recorder, surroundings)
     control.call()
     since_control = 0
+    due = clock.now()
     for repeat in range(repeats):
         for scenario in selected:
             if (scenario.cell, repeat) in done:
@@ -140,6 +143,9 @@ def execute(
             if since_control >= CONTROL_INTERVAL:
                 control.call()
                 since_control = 0
+            if interval_seconds:
+                clock.sleep((due - clock.now()).total_seconds())
+                due = max(due, clock.now()) + timedelta(seconds=interval_seconds)
             journal.execution(scenario.cell, repeat, "started", None, clock.now())
             failure = _Execution(scenario, repeat, recorder, surroundings, clients, leaves).run()
             journal.execution(scenario.cell, repeat, "failed" if failure else "done", failure, clock.now())

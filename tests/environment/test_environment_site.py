@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import boto3
@@ -9,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offline import ACCOUNT, RUN_ID, FakeAws, refusal
+from offline import ACCOUNT, REGION, RUN_ID, FakeAws, refusal
 
 from harness.channels import channels
 from harness.environment.site import TAG_KEY, Site, code_of
@@ -159,6 +160,40 @@ def test_everything_that_provisioning_sends_fits_botocores_model(
     )
     logged = {p["Bucket"] for p in aws.parameters("PutBucketLogging")}
     assert logged == {site.bucket}
+
+
+@pytest.mark.usefixtures("no_backoff")
+def test_a_role_that_cannot_be_assumed_yet_is_tried_again(site: Site, aws: FakeAws) -> None:
+    aws.answers["AssumeRole"] = [refusal("AccessDenied", 403), refusal("AccessDenied", 403)]
+    assert site.denied_credentials().access_key == "ASIAEXAMPLE"
+    assert len(aws.parameters("AssumeRole")) == 3
+
+
+@pytest.mark.xfail(reason="it waits on the machine's clock")
+@pytest.mark.usefixtures("no_backoff")
+def test_a_role_is_waited_for_on_the_runs_clock(site: Site, aws: FakeAws, clock: FakeClock) -> None:
+    aws.answers["AssumeRole"] = [refusal("AccessDenied", 403)]
+    site.denied_credentials()
+    assert sum(clock.slept) > 0
+
+
+def test_the_denied_role_may_do_nothing_and_only_the_own_account_may_assume_it(site: Site, aws: FakeAws) -> None:
+    site.make_denied_role()
+    (made,) = aws.parameters("CreateRole")
+    (statement,) = json.loads(made["AssumeRolePolicyDocument"])["Statement"]
+    assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    assert made["Tags"] == [{"Key": TAG_KEY, "Value": RUN_ID}]
+    assert not [name for name in aws.operations() if "Policy" in name]
+    assert states(site.journal) == [(site.denied_role, "created")]
+    assert len(site.denied_role) <= 64
+
+
+def test_the_access_point_is_journaled_and_its_arn_and_alias_are_told(site: Site, aws: FakeAws) -> None:
+    arn, alias = site.make_access_point()
+    assert arn == f"arn:aws:s3:{REGION}:{ACCOUNT}:accesspoint/{site.access_point}"
+    assert alias.endswith("-s3alias")
+    assert states(site.journal) == [(site.access_point, "created")]
+    assert len(site.access_point) <= 50
 
 
 def test_the_code_of_an_error_is_awss_or_the_name_of_its_class() -> None:
