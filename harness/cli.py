@@ -52,6 +52,7 @@ HEARTBEAT = ("PutObject", "GetBucketLocation")
 """A data event and a management event, both in the access log."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST_SECONDS = 3650 * 86_400
 
 
 def duration(text: str) -> timedelta:
@@ -59,10 +60,10 @@ def duration(text: str) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
         raise UsageError(f"{text!r} is not a duration: write 90s, 45m, 6h, 2d or 1h30m")
-    try:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    except OverflowError:
-        raise UsageError(f"{text!r} is too long") from None
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST_SECONDS:
+        raise UsageError(f"{text!r} is too long: at most 10 years")
+    return timedelta(seconds=seconds)
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:

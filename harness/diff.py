@@ -10,7 +10,7 @@ from harness.analyse.cases import DiffResult
 from harness.analyse.known import parse, sort_out
 from harness.analyse.moved import DEFAULT, Limits
 from harness.errors import UsageError
-from harness.report import baseline
+from harness.report.snapshots import load
 
 __all__ = ["DiffResult", "diff"]
 
@@ -33,7 +33,7 @@ def diff(a: Path, b: Path, known: Path | None = None, *, limits: Limits = DEFAUL
             entries = parse(known.read_text("utf-8"), str(known))
         except (OSError, UnicodeError) as error:
             raise UsageError(f"cannot read the known deviations {known}: {error}") from error
-    before, now = baseline.load(a), baseline.load(b)
+    before, now = load(a), load(b)
     found = drift.compare(before, now, limits)
     left_out = drift.incomparable(before, now)
     compared = before.cells.keys() & now.cells.keys() - left_out.keys()

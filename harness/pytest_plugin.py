@@ -148,7 +148,7 @@ class Contradiction(AssertionError):
 def _cases(config: pytest.Config, run: Path) -> tuple[list[Case], tuple[str, ...]]:
     """Hold the run against what was asked for; without that, against what its own scenarios declare."""
     from harness.analyse.cases import cases_of_diff, cases_of_run  # noqa: PLC0415
-    from harness.report import baseline  # noqa: PLC0415
+    from harness.report.snapshots import load  # noqa: PLC0415
 
     base = config.invocation_params.dir
     if config.getoption("logjam_against"):
@@ -159,7 +159,7 @@ def _cases(config: pytest.Config, run: Path) -> tuple[list[Case], tuple[str, ...
         known = config.getoption("logjam_known")
         result = diff(base / config.getoption("logjam_baseline"), run, base / known if known else None)
         return cases_of_diff(result), result.headlines
-    snapshot = baseline.load(run)
+    snapshot = load(run)
     return cases_of_run(snapshot), (f"{snapshot.source} · {snapshot.headline}",)
 
 

@@ -11,7 +11,7 @@ from offline import FACTS, HOSTILE, RUN_ID, T0, a_call, a_cell, a_delivery, a_re
 
 import harness
 from harness.analyse.join import Pair, Way
-from harness.errors import UsageError
+from harness.errors import LogjamError, UsageError
 from harness.journal import FILE_NAME, Journal
 from harness.model import Cell, Delay, Verdict
 from harness.report import write_all
@@ -115,6 +115,14 @@ def test_a_path_without_a_run_is_wrong_use_and_named(make: Any, tmp_path: Path) 
     with pytest.raises(UsageError, match="there is no run at") as caught:
         harness.load_run(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.xfail(reason="pandas' own FileNotFoundError comes through")
+@pytest.mark.parametrize("name", ["matrix", "cells", "calls", "records"])
+def test_a_run_whose_files_were_never_written_says_what_to_do(name: str, tmp_path: Path) -> None:
+    Journal(tmp_path / FILE_NAME, create=True).close()
+    with pytest.raises(LogjamError, match="s3logjam report"):
+        getattr(harness.load_run(tmp_path), name)
 
 
 def test_a_path_may_be_given_as_a_text(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from harness.analyse.snapshot import CellId, DelayClass, Snapshot
 from harness.errors import ExitCode
 from harness.model import Verdict
 
+MAX_CELLS = 3
+"""Cells whose evidence is shown of a finding about more of them."""
+
 
 class Outcome(StrEnum):
     """What a case says."""
@@ -85,12 +88,13 @@ class DiffResult:
         return ExitCode.OK if self.compared else ExitCode.NOTHING_SELECTED
 
 
-def explained(finding: Finding) -> str:
-    """Return a finding with its evidence, as lines."""
-    head = f"{finding.severity} {finding.kind} {finding.id}: {finding.title}"
-    more = len(finding.cells) - len({e.cell for e in finding.evidence if e.side != "known"})
-    lines = [head, *(f"  {evidence}" for evidence in finding.evidence)]
-    return "\n".join([*lines, f"  and {more} more cells"] if finding.cells and more > 0 else lines)
+def explained(finding: Finding, *cells: CellId) -> str:
+    """Return a finding with its evidence, as lines: for some of its cells, or for the first ones."""
+    told = [str(cell) for cell in cells or finding.cells[:MAX_CELLS]]
+    lines = [f"{finding.severity} {finding.kind} {finding.id}: {finding.title}"]
+    lines += [f"  {each}" for each in finding.evidence if each.cell in told or not told]
+    more = len(finding.cells) - len(told)
+    return "\n".join([*lines, f"  and {more} more cells"] if more > 0 else lines)
 
 
 def cases_of_diff(result: DiffResult) -> list[Case]:
@@ -105,13 +109,13 @@ def cases_of_diff(result: DiffResult) -> list[Case]:
         if finding.cell.operation == ALL:
             wide.append(Case(_wide_name(finding), Outcome.CONTRADICTED, explained(finding)))
         for cell in finding.cells if finding.cell.operation != ALL else ():
-            open_ones.setdefault(cell, []).append(explained(finding))
+            open_ones.setdefault(cell, []).append(explained(finding, cell))
     for finding, entry in result.excused:
         why = f"{entry.reason} (until {entry.expires})"
         if finding.cell.operation == ALL:
             wide.append(Case(_wide_name(finding), Outcome.KNOWN, explained(finding), why))
         for cell in finding.cells if finding.cell.operation != ALL else ():
-            known.setdefault(cell, []).append((explained(finding), why))
+            known.setdefault(cell, []).append((explained(finding, cell), why))
     cases = []
     for cell in sorted(result.a.cells.keys() | result.b.cells.keys()):
         if cell in open_ones:

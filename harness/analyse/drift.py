@@ -23,6 +23,7 @@ from harness.model import Verdict
 _FOLD_CELLS = 5
 """A change in at least so many cells, and half of those where it could show, is one finding of the whole channel."""
 _MAX_EVIDENCE = 3
+"""Cells whose evidence such a finding carries."""
 _TRANSIENT = ("429", "500", "502", "503", "504", "None")
 """How the statuses of a call begin that was throttled, failed in the service or got no answer."""
 
@@ -48,7 +49,7 @@ def incomparable(a: Snapshot, b: Snapshot) -> dict[CellId, str]:
             continue
         for side, shot in (("A", one), ("B", other)):
             if shot.verdict in (Verdict.PENDING, Verdict.NOT_RUN):
-                told[cell] = f"{shot.verdict} in {side}"
+                told[cell] = f"{told[cell]}, {shot.verdict} in B" if cell in told else f"{shot.verdict} in {side}"
         odd = {status for status in {*one.statuses} ^ {*other.statuses} if status.startswith(_TRANSIENT)}
         if odd and cell not in told:
             told[cell] = "a call was throttled, failed in the service or got no answer"
@@ -78,7 +79,8 @@ def compare(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> list[Finding]
             who += f" ({len(cells)} variants)" if where.variant == ALL != where.operation else ""
             who += f" [{where.variant}]" if where.variant not in (ALL, "ok") else ""
             title = f"{channel}: {who} {shown[cells[0]].text}"
-            evidence = tuple(e for cell in cells[:_MAX_EVIDENCE] for e in _evidence(a, b, cell, shown[cell]))
+            shown_ones = cells[:_MAX_EVIDENCE] if where.operation == ALL else cells
+            evidence = tuple(e for cell in shown_ones for e in _evidence(a, b, cell, shown[cell]))
             findings.append(
                 Finding(kind=kind, cell=where, subject=subject, title=title, cells=cells, evidence=evidence)
             )

@@ -22,7 +22,7 @@ Key = tuple[str, str, str]
 """Operation, variant, channel."""
 
 
-class Finding(StrEnum):
+class ClaimVerdict(StrEnum):
     """What a run says of one statement."""
 
     CONFIRMED = "confirmed"
@@ -58,7 +58,7 @@ class Evidence:
 class Answer:
     """What a run says of one statement, and why."""
 
-    finding: Finding
+    verdict: ClaimVerdict
     why: str = ""
     seen: str = ""
     evidence: tuple[Evidence, ...] = ()
@@ -72,15 +72,15 @@ class Check:
     answer: Answer
 
     @property
-    def finding(self) -> Finding:
+    def verdict(self) -> ClaimVerdict:
         """The verdict, whatever the statement stands on."""
-        return self.answer.finding
+        return self.answer.verdict
 
     @property
-    def verdict(self) -> str:
+    def words(self) -> str:
         """The verdict in words: of what nobody has said or seen, it speaks as of a hypothesis."""
-        decided = self.finding in (Finding.CONFIRMED, Finding.CONTRADICTED)
-        return f"hypothesis {self.finding}" if decided and self.claim.confidence.is_hypothesis else self.finding.value
+        decided = self.verdict in (ClaimVerdict.CONFIRMED, ClaimVerdict.CONTRADICTED)
+        return f"hypothesis {self.verdict}" if decided and self.claim.confidence.is_hypothesis else self.verdict.value
 
     @property
     def twins(self) -> tuple[str, ...]:
@@ -229,11 +229,11 @@ def _undocumented(name: str, operation: str, channel: str, pairs: Sequence[Pair]
         confidence=Confidence.NOT_FOUND,
     )
     why = "seen, and in no row of the table"
-    return Check(claim=claim, answer=_answered(Finding.UNDOCUMENTED, why, pairs))
+    return Check(claim=claim, answer=_answered(ClaimVerdict.UNDOCUMENTED, why, pairs))
 
 
-def _answered(finding: Finding, why: str, pairs: Sequence[Pair]) -> Answer:
-    return Answer(finding=finding, why=why, seen=_told(pairs), evidence=evidence_of(pairs))
+def _answered(verdict: ClaimVerdict, why: str, pairs: Sequence[Pair]) -> Answer:
+    return Answer(verdict=verdict, why=why, seen=_told(pairs), evidence=evidence_of(pairs))
 
 
 def _answer(claim: Claim, rows: Sequence[Claim], seen: Seen) -> Answer:
@@ -243,52 +243,51 @@ def _answer(claim: Claim, rows: Sequence[Claim], seen: Seen) -> Answer:
     logged = was_seen(cell)
     if cell is None or logged is None:
         row = f"{claim.operation}[{claim.variant}]"
-        return Answer(finding=Finding.UNDETERMINED, why=why_open(cell, row, claim.channel, seen.channels))
+        return Answer(verdict=ClaimVerdict.UNDETERMINED, why=why_open(cell, row, claim.channel, seen.channels))
     if not logged:
         return _not_seen(claim, cell, calls)
     if claim.logged is False:
-        return _answered(Finding.CONTRADICTED, f"{cell.logged} of {cell.calls} calls are logged", pairs)
+        return _answered(ClaimVerdict.CONTRADICTED, f"{cell.logged} of {cell.calls} calls are logged", pairs)
     if claim.related:
         return _about_further(claim, cell, calls, _further(pairs, rows))
     if claim.logged is None and not (claim.name or claim.category):
-        return _answered(Finding.UNDOCUMENTED, "seen, and no document says anything of it", pairs)
+        return _answered(ClaimVerdict.UNDOCUMENTED, "seen, and no document says anything of it", pairs)
     return _about_own(claim, cell, pairs)
 
 
 def _not_seen(claim: Claim, cell: Cell, calls: Sequence[Call]) -> Answer:
     """The cell says ``not observed``: a bound, which its reason holds."""
     if claim.logged is False:
-        return Answer(finding=Finding.CONFIRMED, why=cell.reason)
+        return Answer(verdict=ClaimVerdict.CONFIRMED, why=cell.reason)
     if claim.logged is None:
         why = f"the documents do not say whether it is logged; not observed: {cell.reason}"
-        return Answer(finding=Finding.UNDETERMINED, why=why)
+        return Answer(verdict=ClaimVerdict.UNDETERMINED, why=why)
     operation = catalogue.find(claim.operation)
     is_api = operation is None or operation.service != "form"
     if claim.variant == "ok" and is_api and all(c.status is None or c.status >= 400 for c in calls):
         why = f"no call succeeded ({', '.join(cell.statuses)}); not observed: {cell.reason}"
-        return Answer(finding=Finding.UNDETERMINED, why=why)
-    return Answer(
-        finding=Finding.CONTRADICTED, why=f"not observed: {cell.reason}", seen="no record", evidence=missing(calls, ())
-    )
+        return Answer(verdict=ClaimVerdict.UNDETERMINED, why=why)
+    why = f"not observed: {cell.reason}"
+    return Answer(verdict=ClaimVerdict.CONTRADICTED, why=why, seen="no record", evidence=missing(calls, ()))
 
 
 def _about_own(claim: Claim, cell: Cell, pairs: Sequence[Pair]) -> Answer:
     """Name and category of the calls' own records: of each call, one record must have the name."""
     own = [pair for pair in pairs if not is_related(pair.record)]
     if not own:
-        return _answered(Finding.UNDETERMINED, "only records of something inside the calls have come", pairs)
+        return _answered(ClaimVerdict.UNDETERMINED, "only records of something inside the calls have come", pairs)
     by_call = [list(group) for _, group in groupby(sorted(own, key=_number), key=_number)]
     if claim.name:
         wrong = [p for group in by_call if not any(matches(q.record.name, claim.name) for q in group) for p in group]
         if wrong:
-            return _answered(Finding.CONTRADICTED, f"the name is not {claim.name.replace('|', ' or ')}", wrong)
+            return _answered(ClaimVerdict.CONTRADICTED, f"the name is not {claim.name.replace('|', ' or ')}", wrong)
         own = [pair for pair in own if matches(pair.record.name, claim.name)]
     if claim.category:
         answer = _category(claim.category, own)
         if answer:
             return answer
     share = "" if cell.logged == cell.calls else f"{cell.logged} of {cell.calls} calls are logged"
-    return _answered(Finding.CONFIRMED, share, own)
+    return _answered(ClaimVerdict.CONFIRMED, share, own)
 
 
 def _category(wanted: str, own: Sequence[Pair]) -> Answer | None:
@@ -301,9 +300,9 @@ def _category(wanted: str, own: Sequence[Pair]) -> Answer | None:
         or (management is not None and bool(management) != (wanted == "management"))
     ]
     if wrong:
-        return _answered(Finding.CONTRADICTED, f"it is not a {wanted} event", wrong)
+        return _answered(ClaimVerdict.CONTRADICTED, f"it is not a {wanted} event", wrong)
     if all(category is None and management is None for _, category, management in told):
-        return _answered(Finding.UNDETERMINED, "the records say nothing of their category", own)
+        return _answered(ClaimVerdict.UNDETERMINED, "the records say nothing of their category", own)
     return None
 
 
@@ -312,15 +311,15 @@ def _about_further(claim: Claim, cell: Cell, calls: Sequence[Call], further: Seq
     strange = [pair for pair in further if not matches(pair.record.name, wanted)]
     if strange:
         why = f"further records, but not {wanted.replace('|', ' or ')}" if wanted else "there are further records"
-        return _answered(Finding.CONTRADICTED, why, strange)
+        return _answered(ClaimVerdict.CONTRADICTED, why, strange)
     if cell.verdict is Verdict.PENDING:
-        return Answer(finding=Finding.UNDETERMINED, why=f"pending: {cell.reason}")
+        return Answer(verdict=ClaimVerdict.UNDETERMINED, why=f"pending: {cell.reason}")
     if not wanted or further:
-        return Answer(finding=Finding.CONFIRMED, seen=_told(further), evidence=evidence_of(further))
+        return Answer(verdict=ClaimVerdict.CONFIRMED, seen=_told(further), evidence=evidence_of(further))
     if all(call.status is None or call.status >= 300 for call in calls):
-        return Answer(finding=Finding.UNDETERMINED, why="no call succeeded, so there is nothing inside it to log")
+        return Answer(verdict=ClaimVerdict.UNDETERMINED, why="no call succeeded, so there is nothing inside it to log")
     why = "the calls are logged, but nothing beside their own records"
-    return Answer(finding=Finding.CONTRADICTED, why=why, seen="no further record", evidence=missing(calls, ()))
+    return Answer(verdict=ClaimVerdict.CONTRADICTED, why=why, seen="no further record", evidence=missing(calls, ()))
 
 
 def _further(pairs: Sequence[Pair], rows: Sequence[Claim]) -> list[Pair]:

@@ -17,6 +17,7 @@ from harness.embedded.wire import Request
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_MAX_DEPTH = 64
 ET.register_namespace("", NAMESPACE)
 
 
@@ -56,7 +57,13 @@ def parse_body(body: bytes) -> ET.Element:
     try:
         if any(mark in body.replace(b"\0", b"") for mark in (b"<!DOCTYPE", b"<!ENTITY")):
             raise ET.ParseError("document type declaration")
-        return ET.fromstring(body)  # noqa: S314 - declarations are refused above
+        root = ET.fromstring(body)  # noqa: S314 - declarations are refused above
+        level, depth = [root], 0
+        while level:
+            level, depth = [child for element in level for child in element], depth + 1
+            if depth > _MAX_DEPTH:
+                raise ET.ParseError("nested too deeply")
+        return root
     except ET.ParseError as error:
         message = "The XML you provided was not well-formed or did not validate against our published schema"
         raise RefusedError("MalformedXML", message, 400) from error
@@ -105,7 +112,7 @@ class Configurations:
     """State by (bucket, family, id): ``by_key`` holds XML roots, ``annotations`` payloads of objects."""
 
     object_exists: Callable[[str, str], bool]
-    lock_of: Callable[[str, str], tuple[str, str] | None]
+    lock_of: Callable[[str, str, str | None], tuple[str, str] | None]
     now: Callable[[], datetime]
     by_key: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     annotations: dict[tuple[str, str, str], tuple[bytes, datetime]] = field(default_factory=dict)
@@ -116,6 +123,12 @@ class Configurations:
         with self._lock:
             self.by_key = {k: v for k, v in self.by_key.items() if k[0] != bucket}
             self.annotations = {k: v for k, v in self.annotations.items() if k[0] != bucket}
+
+    def forget_object(self, bucket: str, key: str) -> None:
+        """Drop what was kept for an object that is no more, or another."""
+        with self._lock:
+            self.by_key.pop((bucket, "ObjectEncryption", key), None)
+            self.annotations = {k: v for k, v in self.annotations.items() if k[:2] != (bucket, key)}
 
     def keep(self, bucket: str, family: str, body: bytes) -> None:
         """Keep a body that moto accepted but does not keep whole."""
@@ -273,7 +286,7 @@ class Configurations:
         return Reply(200)
 
     def _GetObjectRetention(self, request: Request, bucket: str) -> Reply:
-        lock = self.lock_of(bucket, self._existing_object(request, bucket))
+        lock = self.lock_of(bucket, self._existing_object(request, bucket), request.param("versionId"))
         if lock is None:
             message = "The specified object does not have a ObjectLock configuration"
             raise RefusedError("NoSuchObjectLockConfiguration", message, 404)

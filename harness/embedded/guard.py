@@ -46,11 +46,13 @@ from harness.embedded.lifecycle import Lifecycle
 from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
 from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
-from harness.embedded.wire import S3_SERVICES, Request, identify, read_request
+from harness.embedded.wire import S3_SERVICES, Request, identify, read_request, takes_xml
 
 Start = Callable[..., Any]
 _LOG = logging.getLogger(__name__)
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_ECHOED = ("x-amz-content-sha256", "x-amz-sdk-checksum-algorithm", "x-amz-trailer", "x-amz-decoded-content-length")
+"""Headers of a PUT that moto keeps as metadata and repeats in every GET."""
 _CODE_OF_EMPTY = {400: "BadRequest", 403: "AccessDenied", 405: "MethodNotAllowed", 412: "PreconditionFailed"}
 _FAILED_AUTHENTICATION = ("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "ExpiredToken")
 _PUBLIC_FORMS = ("CorsPreflight", "WebsiteGet", "WebsiteHead", "WebsitePost")
@@ -108,14 +110,17 @@ class Guard:
         )
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-        """Serve one request (WSGI)."""
+        """Serve one request (WSGI); whatever goes wrong, the answer is S3's XML with ids."""
         received_at = self.clock.now()
-        body = environ["wsgi.input"].read(_length(environ))
+        try:
+            body = environ["wsgi.input"].read(_length(environ))
+        except ValueError:
+            body, environ["CONTENT_LENGTH"] = b"", "0"
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ.pop("wsgi.input_terminated", None)
         request = read_request(environ, body)
-        if request.target.startswith("/_s3logjam/"):
+        if request.target.startswith("/_s3logjam/") and request.host.startswith("127.0.0.1:"):
             return self._own_page(request, start_response)
         identifier, host_id = request_id(self.ids), "".join(self.ids.choices(_BASE64, k=75)) + "="
         if request.service not in S3_SERVICES:
@@ -176,6 +181,9 @@ class Guard:
             return self._run(handling.operation, handling)
         except RefusedError as refused:
             return _refusal(refused, handling.request)
+        except Exception as error:
+            _LOG.exception("a request could not be served")
+            return _refusal(RefusedError("InternalError", type(error).__name__, 500), handling.request)
 
     def _authenticate(self, handling: _Handling) -> None:
         """Find out who sent a request.
@@ -239,6 +247,8 @@ class Guard:
         """Do what an authorised request asks for."""
         request = handling.request
         _check_integrity(request)
+        if request.body and takes_xml(operation):
+            parse_body(request.body)
         self._check_state(operation, request)
         if operation == "CorsPreflight":
             return front.preflight(request, self._bucket(request))
@@ -258,6 +268,8 @@ class Guard:
             reply = _with_encoded_keys(reply)
         if reply.status < 300:
             self._after(operation, request)
+            if operation == "PutBucketPolicy":  # moto answers 200 with a body
+                reply = Reply(204, b"", tuple(h for h in reply.headers if h[0].lower() != "content-type"))
         return reply
 
     def _check_state(self, operation: str, request: Request) -> None:
@@ -293,6 +305,7 @@ class Guard:
         environ = dict(handling.environ)
         scope = f"Credential={ACCESS_KEY_ID}/20260101/us-east-1/s3/aws4_request"
         if handling.request.endpoint != "control":
+            environ["s3logjam.s3"] = True
             environ["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"
         if handling.access_point:
             path, _, query = handling.request.target.partition("?")
@@ -344,6 +357,8 @@ class Guard:
             self.configurations.keep(bucket, "Notification", request.body)
         elif operation == "DeleteBucket":
             self.configurations.forget(bucket)
+        elif operation in ("PutObject", "DeleteObject", "CopyObject", "CompleteMultipartUpload"):
+            self.configurations.forget_object(bucket, request.key or "")
 
     def _moto(self, environ: dict[str, Any]) -> Reply:
         """Let moto answer; what it lets escape becomes an InternalError instead of an HTML page without ids."""
@@ -359,6 +374,10 @@ class Guard:
                 body = b"".join(chunks)
             finally:
                 getattr(chunks, "close", lambda: None)()
+        except ValueError as error:
+            # A number, date or token that cannot be read is the client's mistake; moto lets the failure escape.
+            inner = f"<Code>InvalidArgument</Code><Message>{escape(str(error))}</Message>"
+            return Reply(400, f"<Error>{inner}</Error>".encode(), (("Content-Type", "application/xml"),))
         except Exception as error:
             _LOG.exception("moto failed")
             inner = f"<Code>InternalError</Code><Message>{escape(type(error).__name__)}</Message>"
@@ -401,8 +420,8 @@ class Guard:
     def _object_size(self, request: Request) -> int | None:
         return getattr(self._key(request.bucket, request.key), "size", None)
 
-    def _lock_of(self, bucket: str, key: str) -> tuple[str, str] | None:
-        found = self._key(bucket, key)
+    def _lock_of(self, bucket: str, key: str, version_id: str | None) -> tuple[str, str] | None:
+        found = self._backend().get_object(bucket, key, version_id=version_id)
         return (found.lock_mode, str(found.lock_until)) if found is not None and found.lock_mode else None
 
     def _logging_of(self, bucket: str | None) -> LoggingConfiguration | None:
@@ -547,7 +566,7 @@ def _answer(
     start_response: Start, reply: Reply, request: Request, stamps: tuple[tuple[str, str], ...]
 ) -> Iterable[bytes]:
     """Send a reply with our ids in place of moto's."""
-    ours = {name.lower() for name, _ in stamps} | {"x-amzn-requestid", "content-length", "connection"}
+    ours = {name.lower() for name, _ in stamps} | {"x-amzn-requestid", "content-length", "connection", *_ECHOED}
     headers = [(k, v) for k, v in reply.headers if k.lower() not in ours]
     length = next((v for k, v in reply.headers if k.lower() == "content-length"), None)
     if reply.status not in (204, 304):

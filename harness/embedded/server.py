@@ -43,6 +43,19 @@ class _QuietHandler(MotoRequestHandler):
         """Drop werkzeug's access log: what is worth logging is delivered as records."""
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """moto's dispatcher, but an S3 request goes to S3 whatever its key looks like (favicon.ico, moto-api/, latest/)."""
+
+    def get_application(self, environ: dict[str, Any]) -> Any:
+        """Return moto's application for a request."""
+        if not environ.get("s3logjam.s3"):
+            return super().get_application(environ)
+        with self.lock:
+            if "s3" not in self.app_instances:
+                self.app_instances["s3"] = self.create_app("s3")
+            return self.app_instances["s3"]
+
+
 def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> None:
     """Serve on loopback until standard input closes.
 
@@ -56,7 +69,7 @@ def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> Non
     # moto writes an access log of its own, and a wrong one (embedded-server notes in docs/architecture.md).
     setattr(moto.s3.models.S3Backend, "log_incoming_request", lambda *_args: None)  # noqa: B010
     add_default_user()
-    guard = Guard(DomainDispatcherApplication(create_backend_app), clock, seed, switches)
+    guard = Guard(_Dispatcher(create_backend_app), clock, seed, switches)
     try:
         server = make_server(HOST, port, guard, threaded=True, request_handler=_QuietHandler)
     except (OSError, SystemExit) as error:
@@ -67,7 +80,7 @@ def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> Non
     stop = threading.Event()
     for name, work in (("delivery", guard.delivery.run), ("lifecycle", guard.lifecycle.run)):
         threading.Thread(target=work, args=(stop,), name=name, daemon=True).start()
-    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), name="server", daemon=True).start()
     print(json.dumps({"port": server.server_port}), flush=True)
     sys.stdin.read()
     stop.set()

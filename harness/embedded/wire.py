@@ -80,7 +80,7 @@ def read_request(environ: Mapping[str, Any], body: bytes) -> Request:
     if named and service not in S3_SERVICES:
         # The host decides: a scope of another service must not lead around S3's authentication.
         service = "s3"
-    if _CONTROL_HOST.search(host) or raw_path.startswith("/v20180820/"):
+    if _CONTROL_HOST.search(host):
         service = "s3control"
     path = unquote(raw_path, errors="surrogateescape").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     bucket: str | None
@@ -148,6 +148,15 @@ class _Form:
 
     def leaves_over(self, params: Iterable[str]) -> set[str]:
         return {p for p in params if p not in self.fixed and p not in self.optional_query and not _SDK_QUERY.match(p)}
+
+
+@cache
+def takes_xml(operation: str) -> bool:
+    """Tell whether botocore's model sends an operation's body as an XML document."""
+    model = botocore.session.get_session().get_service_model("s3")
+    shape = model.operation_model(operation).input_shape if operation in model.operation_names else None
+    payload = shape.serialization.get("payload") if shape else None
+    return payload is not None and shape.members[payload].type_name == "structure"
 
 
 @cache

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from harness.analyse.snapshot import CellId, CellShot, DelayClass, Delays, Snapshot, Witness
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role, Verdict
-from harness.report.baseline import delay_class
+from harness.report.snapshots import delay_class
 
 _MAX_WITNESSES = 3
 _CALLS = ["number", "role", "operation", "variant", "sent_at", "received_at", "expected"]

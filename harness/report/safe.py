@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~&])")
 
 
 def visible(text: str) -> str:

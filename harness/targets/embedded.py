@@ -41,6 +41,8 @@ def session_config() -> Config:
     return Config(  # type: ignore[call-arg]  # the stubs lag behind botocore
         ignore_configured_endpoint_urls=True,
         proxies={},
+        use_fips_endpoint=False,
+        use_dualstack_endpoint=False,
         connect_timeout=5,
         read_timeout=60,
         retries={"mode": "standard", "total_max_attempts": 3},
@@ -119,7 +121,8 @@ class EmbeddedServer:
 
     def page(self, name: str) -> Any:
         """Return one of the server's own pages: ``clock`` or ``ledger``."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_s3logjam/{name}", timeout=30) as response:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"http://127.0.0.1:{self.port}/_s3logjam/{name}", timeout=30) as response:
             return json.load(response)
 
     def close(self) -> None:

@@ -153,6 +153,7 @@ def test_absence_before_the_wait_is_over_is_pending() -> None:
     pending = Bench(polled_after=timedelta(minutes=40)).add(call).cell()
     assert pending.verdict is Verdict.PENDING
     assert pending.reason == "1 of 1 calls: waited 0:29:59 of the 1:00:00 that a record may take"
+    assert Bench(polled_after=timedelta(minutes=70)).add(call).cell().verdict is Verdict.PENDING
     assert Bench(polled_after=timedelta(minutes=70, seconds=1)).add(call).cell().verdict is Verdict.NOT_OBSERVED
 
 

@@ -298,7 +298,6 @@ def test_the_retention_of_an_object_comes_back(world: World) -> None:
     assert code_of(missing.value) == "NoSuchKey"
 
 
-@pytest.mark.xfail(reason="the store looks at the newest version whatever version is asked for")
 def test_the_retention_of_an_older_version_comes_back(world: World) -> None:
     bucket = world.bucket(ObjectLockEnabledForBucket=True)
     older = world.s3.put_object(Bucket=bucket, Key="k", Body=b"1")["VersionId"]
@@ -340,7 +339,6 @@ def test_an_annotation_needs_its_object(world: World) -> None:
     assert world.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-@pytest.mark.xfail(reason="annotations are forgotten with their bucket only, not with their object")
 def test_annotations_go_with_their_object(world: World) -> None:
     bucket, s3 = world.bucket(), world.s3
     s3.put_object(Bucket=bucket, Key="k", Body=b"")

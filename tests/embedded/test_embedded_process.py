@@ -140,9 +140,6 @@ def test_profiles_endpoints_proxies_and_keys_of_the_machine_do_not_matter(monkey
         assert session.region_name == REGION
 
 
-@pytest.mark.xfail(
-    reason="host names follow AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT; moto misreads both together"
-)
 def test_endpoint_variants_of_the_machine_do_not_matter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
@@ -151,7 +148,6 @@ def test_endpoint_variants_of_the_machine_do_not_matter(world: World, monkeypatc
     s3.create_bucket(Bucket=world.name("bucket"))
 
 
-@pytest.mark.xfail(reason="EmbeddedServer.page goes through urllib's default opener, which follows HTTP_PROXY")
 def test_the_servers_own_pages_are_not_read_through_a_proxy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, NOBODY)

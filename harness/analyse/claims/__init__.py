@@ -13,5 +13,5 @@ CHECKS: Mapping[str, ClaimCheck] = {**coverage.CHECKS, **content.CHECKS, **deliv
 
 
 def check_claims(claims: Iterable[Claim], seen: Seen) -> list[Check]:
-    """Hold claims against a run; one that a run cannot decide says what that would need."""
-    return [Check(claim=c, answer=CHECKS[c.id](seen) if c.id in CHECKS else undetermined(f"needs {c.needs}")) for c in claims]
+    """Hold claims against a run; one that no run decides says why."""
+    return [Check(claim=c, answer=CHECKS[c.id](seen) if c.id in CHECKS else undetermined(c.needs)) for c in claims]

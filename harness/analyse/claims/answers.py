@@ -1,7 +1,7 @@
 """What the checks of claims share: three-valued answers and how they are put together.
 
-A claim about all calls is confirmed when nothing speaks against it and at least half of the rows concerned were decided;
-a claim of several parts when every part is.
+A claim about many rows is confirmed when no row speaks against it and at least half of them were measured; a claim of
+several parts when every part is.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness import catalogue
-from harness.analyse.verify import Answer, Evidence, Finding, Key, Seen, evidence_of, missing, was_seen, why_open
 from harness.analyse.join import Pair
+from harness.analyse.verify import Answer, ClaimVerdict, Evidence, Key, Seen, evidence_of, missing, was_seen, why_open
 from harness.model import Level, Operation
 
 ClaimCheck = Callable[[Seen], Answer]
@@ -18,29 +18,29 @@ ClaimCheck = Callable[[Seen], Answer]
 
 def confirmed(why: str, pairs: Iterable[Pair] = ()) -> Answer:
     """The run agrees."""
-    return Answer(finding=Finding.CONFIRMED, why=why, evidence=evidence_of(pairs))
+    return Answer(verdict=ClaimVerdict.CONFIRMED, why=why, evidence=evidence_of(pairs))
 
 
 def contradicted(why: str, pairs: Iterable[Pair] = (), absent: tuple[Evidence, ...] = ()) -> Answer:
     """The run says otherwise; ``absent`` are calls without a record."""
-    return Answer(finding=Finding.CONTRADICTED, why=why, evidence=(*evidence_of(pairs), *absent))
+    return Answer(verdict=ClaimVerdict.CONTRADICTED, why=why, evidence=(*evidence_of(pairs), *absent))
 
 
 def undetermined(why: str) -> Answer:
     """The run cannot say."""
-    return Answer(finding=Finding.UNDETERMINED, why=why)
+    return Answer(verdict=ClaimVerdict.UNDETERMINED, why=why)
 
 
 def together(*answers: Answer) -> Answer:
     """Put the answers to the parts of a claim together: one contradiction is enough, one open part keeps it open."""
-    for finding in (Finding.CONTRADICTED, Finding.UNDETERMINED):
-        found = [answer for answer in answers if answer.finding is finding]
+    for verdict in (ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDETERMINED):
+        found = [answer for answer in answers if answer.verdict is verdict]
         if found:
             break
     else:
-        found, finding = list(answers), Finding.CONFIRMED
+        found, verdict = list(answers), ClaimVerdict.CONFIRMED
     why = "; ".join(dict.fromkeys(answer.why for answer in found if answer.why))
-    return Answer(finding=finding, why=why, evidence=tuple(e for answer in found for e in answer.evidence))
+    return Answer(verdict=verdict, why=why, evidence=tuple(e for answer in found for e in answer.evidence))
 
 
 def every(seen: Seen, rows: Sequence[Key], what: str, *, logged: bool = True) -> Answer:
@@ -54,17 +54,20 @@ def every(seen: Seen, rows: Sequence[Key], what: str, *, logged: bool = True) ->
     state = {row: was_seen(seen.cells.get(row)) for row in rows}
     wrong = [row for row, found in state.items() if found is (not logged)]
     decided = [row for row, found in state.items() if found is not None]
-    told = "logged" if logged else "absent"
     if wrong:
         names = ", ".join(f"{operation}[{variant}]" for operation, variant, _ in wrong[:5])
-        why = f"{len(wrong)} of {len(decided)} {what} are not {told}: {names}{' …' if len(wrong) > 5 else ''}"
+        told = "not logged" if logged else "logged"
+        why = f"{len(wrong)} of {len(decided)} {what}: {told}: {names}{' …' if len(wrong) > 5 else ''}"
         pairs = [pair for row in wrong for pair in seen.pairs.get(row, ())[:1]]
         calls = [call for operation, variant, _ in wrong for call in seen.calls.get((operation, variant), ())[:1]]
         return contradicted(why, pairs, missing(calls, pairs) if logged else ())
     if not decided or 2 * len(decided) < len(rows):
-        return undetermined(f"only {len(decided)} of {len(rows)} {what} were measured")
+        left = next((row for row in rows if row not in decided), None)
+        reason = f" ({why_open(seen.cells.get(left), f'{left[0]}[{left[1]}]', left[2], seen.channels)})" if left else ""
+        return undetermined(f"{len(decided)} of {len(rows)} {what} were measured{reason}")
     pairs = [pair for row in decided for pair in seen.pairs.get(row, ())[:1]]
-    return confirmed(f"{len(decided)} of {len(decided)} {what} are {told} ({len(rows)} there are)", pairs)
+    told = "logged" if logged else "not observed"
+    return confirmed(f"{what}: {len(decided)} measured of {len(rows)}, all {told}", pairs)
 
 
 def row(seen: Seen, operation: str, channel: str, variant: str = "ok") -> tuple[bool | None, str]:

@@ -90,7 +90,7 @@ class Claim:
         name: Event name or operation string; glob patterns, alternatives separated by ``|``; empty: not said.
         category: ``management`` or ``data`` (CloudTrail); empty: not said.
         related: Names of further records of the same call (copy source, batch member); ``none``; empty: not said.
-        needs: What a run lacks to decide it; empty where it can be decided.
+        needs: Why no run decides it; empty where ``analyse/claims`` has a check.
     """
 
     id: str

@@ -1,0 +1,116 @@
+"""Reads what two runs are compared by: a run's folder, its ``matrix.json`` alone, or a stored ``baseline.json``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness import catalogue
+from harness.analyse.snapshot import KEPT_VALUES, CellId, CellShot, DelayClass, Delays, Presence, Snapshot
+from harness.errors import UsageError
+from harness.model import Verdict
+from harness.report import baseline
+
+MATRIX = "matrix.json"
+_FACTS = ("seed", "repeats", "channels", "started_at", "s3logjam", "botocore", "interrupted")
+_INDEX = re.compile(r"\[\d+\]")
+_ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
+_READS = ("GET", "HEAD", "OPTIONS")
+
+
+def load(path: Path) -> Snapshot:
+    """Read one side of a comparison.
+
+    Args:
+        path: A run's folder, a ``matrix.json`` or a ``baseline.json``.
+
+    Raises:
+        UsageError: It is none of them.
+    """
+    file = path / MATRIX if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        if baseline.VERSION_KEY in document:
+            return baseline.read(document, str(path))
+        snapshot = from_matrix(document, str(path))
+    except (OSError, UnicodeError) as error:
+        raise UsageError(
+            f"cannot read {path}: {error}; give a run's folder, a matrix.json or a baseline.json"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json of this version ({error!r})") from error
+    if path.is_dir() and all((path / f"{name}.parquet").is_file() for name in ("calls", "records")):
+        from harness.report.evidence import with_evidence  # noqa: PLC0415 - pyarrow loads slowly
+
+        return with_evidence(snapshot, path)
+    return snapshot
+
+
+@cache
+def delay_class(cell: CellId) -> DelayClass:
+    """Return the class of calls whose delays are compared together."""
+    operation = catalogue.find(cell.operation)
+    if operation is None:
+        return DelayClass(cell.channel, "other", "call")
+    return DelayClass(cell.channel, operation.level.value, "read" if operation.method in _READS else "write")
+
+
+def from_matrix(document: Mapping[str, Any], source: str) -> Snapshot:
+    """Reduce a ``matrix.json``. It has the delays of calls that were made once; of repeated ones only summaries."""
+    cells: dict[CellId, CellShot] = {}
+    delays: dict[DelayClass, list[float]] = {}
+    no_delays = ""
+    for each in document["cells"]:
+        cell = CellId(each["operation"], each["variant"], each["channel"])
+        shot = cells[cell] = _shot(each)
+        delay = each["delay"]
+        if delay and delay["n"] == 1:
+            delays.setdefault(delay_class(cell), []).append(delay["p50_seconds"])
+        elif delay:
+            no_delays = f"{MATRIX} alone holds no single delays of repeated calls"
+        if shot.verdict in (Verdict.PENDING, Verdict.PARTLY):
+            no_delays = no_delays or f"{MATRIX} alone does not say how long missing records were waited for"
+    return Snapshot(
+        source=source,
+        headline=document["headline"],
+        target=document["target"],
+        clock_factor=document["clock_factor"],
+        run={name: document["run"][name] for name in _FACTS if name in document["run"]},
+        cells=cells,
+        delays={} if no_delays else {name: Delays(tuple(values)) for name, values in delays.items()},
+        no_delays=no_delays,
+    )
+
+
+def _shot(cell: Mapping[str, Any]) -> CellShot:
+    fields: dict[str, Presence] = {}
+    for name, entry in cell["fields"].items():
+        plain = _ACCOUNT.sub("<account>", _INDEX.sub("[]", name))
+        known = fields.get(plain)
+        fields[plain] = Presence(entry["class"], max(entry["present"], known.present if known else 0))
+    values = {name: cell["fields"][name].get("values", ()) for name in KEPT_VALUES if name in cell["fields"]}
+    return CellShot(
+        verdict=Verdict(cell["verdict"]),
+        calls=cell["calls"],
+        logged=cell["logged"],
+        records=cell["records"],
+        expected=cell["expected_records"],
+        examined=max((1, *(presence.present for presence in fields.values()))) if fields else 0,
+        names=tuple(sorted(cell["names"])),
+        statuses=tuple(sorted(cell["statuses"])),
+        fields=fields,
+        values={name: tuple(sorted(map(_text, found))) for name, found in values.items()},
+        wrong={
+            w["field"]: f"call {w['call']}: expected {w['expected']!r}, seen {w['seen']!r}"
+            for w in cell["wrong_values"]
+        },
+        reason=cell["reason"],
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
