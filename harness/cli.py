@@ -48,6 +48,7 @@ class TargetName(StrEnum):
     EMBEDDED = "embedded"
 
 
+_TYPER_INTERRUPTED = 130
 HEARTBEAT = ("PutObject", "GetBucketLocation")
 """A data event and a management event, both in the access log."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -241,7 +242,7 @@ def list_(
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("operation", "variant", "level", "form", "state"):
-        table.add_column(name, overflow="fold", no_wrap=name == "level")
+        table.add_column(name, overflow="fold", no_wrap=name in ("operation", "level"))
     known = catalogue.rows()
     for cell, (repeats, reason) in rows.items():
         operation = known[cell.operation]
@@ -311,7 +312,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command; every error becomes a message and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(app(args=arguments, standalone_mode=False) or ExitCode.OK)
+        code = app(args=arguments, standalone_mode=False) or ExitCode.OK
+        if code == _TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code)
     except typer.TyperException as error:
         show = getattr(error, "show", None)
         if show:

@@ -4,8 +4,8 @@ A letter becomes another letter, a digit another digit, and everything else (sla
 stays, because that is what trips parsers. What a character becomes depends on the secret salt and on the letters and
 digits before it in its name, so equal names become equal, different ones stay different, and a common prefix stays one.
 
-A name may be written in many ways: plain, percent-encoded once or twice, half of it. Text is therefore read as characters
-that remember how they were spelled; the new character is spelled the same way.
+A name may be written in many ways: plain, percent-encoded once or twice, half of it. Text is therefore read as
+characters that remember how they were spelled; the new character is spelled the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -31,6 +31,7 @@ _SUFFIX = re.compile(r"((?:-[a-z]{2}(?:-[a-z]+)+-\d)?-an|--[a-z0-9-]+--x-s3|-s3a
 _ACCOUNT = re.compile(r"(?<!\d)(\d{12})(?!\d)")
 _ARN = re.compile(r"arn:aws[a-z-]*:([a-z0-9-]*):[a-z0-9-]*:(\d*|aws):")
 _ARN_END = re.compile(r"[\s\"'<>,]|$")
+_PART = re.compile(r"[^/:]+")
 _TYPES = re.compile(r"([a-z-]+)[/:]")
 _PATTERNS = (
     re.compile(r"(?<![A-Z0-9])A(?:KI|SI|ID|RO|GP|NP|CC|BI)A([A-Z0-9]{8,})(?![A-Z0-9])"),  # access key, principal
@@ -94,13 +95,16 @@ def decoded(text: str) -> str:
 
 
 def _respelled(new: str, old: str, spelling: str) -> str:
-    if new == old or spelling == old:
-        return spelling if new == old else new
-    marks = (_BYTE.fullmatch(each) for each in re.findall(r"%(?:25)*[0-9A-Fa-f]{2}", spelling))
-    cased = zip(new.encode(), (m for m in marks if m), strict=True)
-    return "".join(
-        f"%{m[1]}{value:02x}" if m[2] == m[2].lower() != m[2].upper() else f"%{m[1]}{value:02X}" for value, m in cased
-    )
+    """Spell a character as the one before it was, down to the case of its hexadecimal digits."""
+    if new == old:
+        return spelling
+    if spelling == old:
+        return new
+    made = []
+    for value, mark in zip(new.encode(), _BYTE.finditer(spelling), strict=True):
+        two = f"{value:02x}"
+        made.append(f"%{mark[1]}{two if mark[2] != mark[2].upper() else two.upper()}")
+    return "".join(made)
 
 
 @dataclass(slots=True)
@@ -114,41 +118,44 @@ class Disguise:
 
     salt: bytes
     taken: frozenset[str] = frozenset()
+    _names: dict[str, str] = field(default_factory=dict)
+    _learnt: set[str] = field(default_factory=set)
     _known: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
     _addresses: dict[str, str] = field(default_factory=dict)
     _free: dict[int, Iterator[object]] = field(default_factory=dict)
 
     def name(self, text: str) -> str:
         """Return another name of the same form, for a text that is decoded."""
-        state = blake2b(key=self.salt[:64])
-        is_hex = _HEX.fullmatch(text) is not None
-        made = []
-        for character in text:
-            letters = _alphabet(character, is_hex)
-            if letters:
-                turn = 1 + int.from_bytes(state.digest()[:4]) % (len(letters) - 1)
-                made.append(letters[(letters.index(character) + turn) % len(letters)])
-                state.update(character.encode("utf-8", "surrogatepass"))
-            else:
-                made.append(character)
-        return "".join(made)
+        if text not in self._names:
+            state = blake2b(key=self.salt[:64])
+            is_hex = _HEX.fullmatch(text) is not None
+            made = []
+            for character in text:
+                letters = _alphabet(character, is_hex)
+                if letters:
+                    turn = 1 + int.from_bytes(state.digest()[:4]) % (len(letters) - 1)
+                    made.append(letters[(letters.index(character) + turn) % len(letters)])
+                    state.update(character.encode())
+                else:
+                    made.append(character)
+            self._names[text] = "".join(made)
+        return self._names[text]
 
-    def bucket(self, text: str) -> str:
-        """Return another bucket name; an account id in it, and an ending with a meaning, are kept as such."""
+    def resource(self, text: str) -> str:
+        """Return another name of a bucket, role or user; an account id in it, and an ending with a meaning, stay such."""
         ending = _SUFFIX.search(text)
         stem = text[: ending.start()] if ending else text
         return "".join(map(self.name, _ACCOUNT.split(stem))) + (ending[0] if ending else "")
 
-    def learn(self, text: str, kind: Callable[[str], str] | None = None) -> None:
+    def learn(self, text: str, *, is_resource: bool = False) -> None:
         """Replace a name wherever it stands as a word of its own in free text."""
         plain = decoded(text)
         first = _WORD.search(plain)
-        if first:
+        if first and plain not in self._learnt:
+            self._learnt.add(plain)
             entries = self._known.setdefault(first[0], [])
-            entry = (first.start(), plain, (kind or self.name)(plain))
-            if entry not in entries:
-                entries.append(entry)
-                entries.sort(key=lambda each: -len(each[1]))
+            entries.append((first.start(), plain, self.resource(plain) if is_resource else self.name(plain)))
+            entries.sort(key=lambda each: -len(each[1]))
 
     def whole(self, text: str) -> str:
         """Return a text that is one name, in any spelling."""
@@ -211,7 +218,7 @@ class Disguise:
         if arn[1] == "s3" and not arn[2]:
             slash = plain.find("/", start, end)
             bucket_end = end if slash < 0 else slash
-            yield start, bucket_end, self.bucket(plain[start:bucket_end])
+            yield start, bucket_end, self.resource(plain[start:bucket_end])
             if slash >= 0:
                 ends = (e for s, e, _ in self._known_in(plain) if s == slash + 1)
                 key_end = max(end, *ends, slash + 1)
@@ -219,9 +226,12 @@ class Disguise:
             return
         sort = _TYPES.match(plain, start, end)
         start = sort.end() if sort else start
-        for part in re.compile(r"[^/:]+").finditer(plain, start, end):
-            is_word = part[0] == "root" or (sort and sort[1] == "accesspoint" and part[0] == "object")
-            yield part.start(), part.end(), part[0] if is_word else self.bucket(part[0])
+        key = plain.find("/object/", start, end) if sort and sort[1] == "accesspoint" else -1
+        if key >= 0:
+            yield key + len("/object/"), end, self.name(plain[key + len("/object/") : end])
+            end = key
+        for part in _PART.finditer(plain, start, end):
+            yield part.start(), part.end(), part[0] if part[0] == "root" else self.resource(part[0])
 
     def _known_in(self, plain: str) -> Iterator[Span]:
         for word in _WORD.finditer(plain):

@@ -10,14 +10,17 @@ from harness.model import FieldValue, Parsed, Record, Reject
 MASK = "***"
 _NAMES = r"X-Amz-Signature|X-Amz-Security-Token|Signature|X-Amz-Server-Side-Encryption-Customer-Key"
 # AWS masks the signature of presigned requests in access logs, and keeps the session token (native captures, 2026).
-_IN_QUERY = re.compile(rf"((?:^|[?&\s;])(?:{_NAMES})=)[^&\s\"]*", re.IGNORECASE)
-_IN_JSON = re.compile(rf'("(?:{_NAMES})"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
-_FIELD = re.compile(rf"(?:^|\.)(?:{_NAMES})$", re.IGNORECASE)
+_AMPERSAND, _EQUALS = r"(?:[?&;\s\"']|\\u0026|\\u003f)", r"(?:=|\\u003d)"  # JSON writers may escape both
+_IN_QUERY = re.compile(rf"((?:^|{_AMPERSAND})(?:{_NAMES}){_EQUALS})(?:(?!\\u0026)[^&\s\"])*", re.IGNORECASE)
+_STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?$)'  # the text may break off anywhere
+_IN_JSON = re.compile(rf'("(?:{_NAMES})"\s*:\s*)(?:{_STRING}|\[(?:\s*+{_STRING}\s*+,?+)*+\s*+(?:\]|$))', re.IGNORECASE)
+_FIELD = re.compile(rf"(?:^|\.)(?:{_NAMES})(?:\[\d+\])?$", re.IGNORECASE)
+_MAYBE = re.compile(rf"(?:{_NAMES})(?![A-Za-z-])", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """Return a text with the values of secret parameters masked (query strings and JSON)."""
-    return _IN_JSON.sub(rf"\g<1>{MASK}", _IN_QUERY.sub(rf"\g<1>{MASK}", text))
+    return _IN_JSON.sub(rf'\g<1>"{MASK}"', _IN_QUERY.sub(rf"\g<1>{MASK}", text))
 
 
 def without_secrets(parsed: Parsed) -> Parsed:
@@ -29,10 +32,15 @@ def without_secrets(parsed: Parsed) -> Parsed:
 
 
 def _record(record: Record) -> Record:
-    raw = redact(record.raw)
-    if raw == record.raw:
+    if not _MAYBE.search(record.raw):
         return record
-    return replace(record, raw=raw, fields={name: _field(name, value) for name, value in record.fields.items()})
+    return replace(
+        record,
+        raw=redact(record.raw),
+        key=redact(record.key) if record.key else record.key,
+        user_agent=redact(record.user_agent) if record.user_agent else record.user_agent,
+        fields={name: _field(name, value) for name, value in record.fields.items()},
+    )
 
 
 def _field(name: str, value: FieldValue) -> FieldValue:

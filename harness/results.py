@@ -32,28 +32,32 @@ class RunFiles:
         """Target and what it proves: say it wherever numbers of the run are shown."""
         return headline(self.facts)
 
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise UsageError(f"there is no {name} in {self.folder}: make it with `s3logjam report {self.folder}`")
+        return path
+
     @cached_property
     def matrix(self) -> pd.DataFrame:
         """The coverage matrix: one row per operation, variant and channel (columns: results/README.md)."""
-        return pd.read_csv(
-            self.folder / "matrix.csv", keep_default_na=False, na_values={"delay_p50_seconds": [""]} | _NA
-        )
+        return pd.read_csv(self._file("matrix.csv"), keep_default_na=False, na_values={"delay_p50_seconds": [""]} | _NA)
 
     @cached_property
     def cells(self) -> list[dict[str, Any]]:
         """The cells of ``matrix.json``, with names and field values."""
-        found: list[dict[str, Any]] = json.loads((self.folder / "matrix.json").read_text("utf-8"))["cells"]
+        found: list[dict[str, Any]] = json.loads(self._file("matrix.json").read_text("utf-8"))["cells"]
         return found
 
     @cached_property
     def calls(self) -> pd.DataFrame:
         """Every call."""
-        return pd.read_parquet(self.folder / "calls.parquet")
+        return pd.read_parquet(self._file("calls.parquet"))
 
     @cached_property
     def records(self) -> pd.DataFrame:
         """Every record, with the call that it was joined to."""
-        return pd.read_parquet(self.folder / "records.parquet")
+        return pd.read_parquet(self._file("records.parquet"))
 
 
 _NA = {

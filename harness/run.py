@@ -22,7 +22,7 @@ from harness.channels import Channel, channels
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
-from harness.errors import NothingSelectedError, TargetError, UsageError
+from harness.errors import JournalError, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import Event, ResourceCreated, RunFinished, RunInterrupted, RunStarted, StageStarted, Warned
 from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
@@ -77,7 +77,7 @@ def plan(
     for name in selected_operations(operations):
         excluded = scenario.all_exclusions().get(name)
         for each in by_operation.get(name, []):
-            if not any(fnmatchcase(each.variant, pattern) for pattern in wanted):
+            if not any(fnmatchcase(each.variant.lower(), pattern) for pattern in wanted):
                 continue
             lacking = sorted(each.requires - target.capabilities - ({"days"} if slow else set()))
             reasons = [target.missing.get(c, f"the {target.name} target lacks {c}") for c in lacking]
@@ -180,7 +180,10 @@ class Run:
             folder=self.folder,
         )
         try:
-            yield from self._provision()
+            try:
+                yield from self._provision()
+            except (ClientError, BotoCoreError) as error:
+                raise PreflightError(f"cannot set up what the run needs: {error}") from error
             yield from self._execute()
             yield from self._collect()
             result = self._analyse()
@@ -310,6 +313,8 @@ def analyse(journal: Journal, folder: Path) -> Result:
     joiner = Joiner(calls)
     paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in journal.records()]
     facts = journal.facts()
+    if "absence_seconds" not in facts:
+        raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
     failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
     cells = matrix.build(
         planned=journal.planned(),

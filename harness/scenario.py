@@ -11,8 +11,9 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -444,9 +445,15 @@ def prepared(
             if inspect.isgenerator(value):
                 generator = value
                 value = next(generator)
-                stack.callback(lambda: next(generator, None))
+                stack.push(partial(_clean_up, generator))
             made[name] = value
             return value
 
         arguments = {name: provide(name) for name in scenario_.needs}
         yield lambda: scenario_.run(**arguments)
+
+
+def _clean_up(generator: Iterator[Any], failure: type[BaseException] | None, *_: object) -> None:
+    """Run a fixture's code after its ``yield``; its own error counts only when nothing else has failed."""
+    with suppress(Exception) if failure else nullcontext():
+        next(generator, None)

@@ -179,7 +179,6 @@ def test_list_shows_operations_and_why_some_are_not_run(command: Command) -> Non
     assert "no scenario yet" not in done.text
 
 
-@pytest.mark.xfail(reason="names longer than 27 characters are folded over two lines")
 def test_list_writes_names_whole_where_there_is_no_terminal_so_that_grep_finds_them(command: Command) -> None:
     done = command("list", "--operations", "*LifecycleConfiguration")
     for name in ("PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration"):
@@ -207,7 +206,7 @@ def test_list_warns_of_operations_that_no_scenario_knows(command: Command, monke
         (ScenarioError("no"), 4),
         (LogjamError("no"), 4),
         (NothingSelectedError("no"), 5),
-        pytest.param(KeyboardInterrupt(), 2, marks=pytest.mark.xfail(reason="typer answers 130")),
+        (KeyboardInterrupt(), 2),
         (RuntimeError("boom"), 3),
         (sqlite3.OperationalError("boom"), 3),
     ],
@@ -262,7 +261,6 @@ def test_report_of_no_run_is_wrong_use(command: Command, tmp_path: Path) -> None
     assert "there is no run at" in done.err
 
 
-@pytest.mark.xfail(reason="a fact that is missing ends it as an internal error")
 def test_report_of_a_run_that_was_killed_before_its_plan_is_told_as_such(command: Command, tmp_path: Path) -> None:
     Journal(tmp_path / FILE_NAME, create=True).close()
     assert command("report", str(tmp_path)).code == ExitCode.USAGE

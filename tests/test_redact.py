@@ -20,7 +20,6 @@ NAMES = (
     "X-Amz-Server-Side-Encryption-Customer-Key",
 )
 SECRET = "SeCrEt0123/abc+DEF=="
-escaped = pytest.mark.xfail(reason="a separator that is escaped in JSON hides the parameter, in the fields too")
 names = st.sampled_from([*NAMES, *(n.lower() for n in NAMES), *(n.upper() for n in NAMES)])
 secrets = st.text("ABCDEFabcdef0123456789/+=%.~_-", min_size=16, max_size=40).filter(lambda s: s not in "".join(NAMES))
 
@@ -68,19 +67,16 @@ def test_quotes_and_escapes_do_not_help_a_secret_out_of_its_json_string(name: st
     assert masked == {"a": 1, name: MASK, "b": {"c": ""}}
 
 
-@pytest.mark.xfail(reason="Record.user_agent is not masked")
 def test_a_secret_in_a_users_agent_does_not_survive_in_any_attribute() -> None:
     agent = f"evil https://h.example/k?X-Amz-Signature={SECRET}"
     assert SECRET not in access_log(line(agent=agent))
     assert SECRET not in trail({"userAgent": f"[{agent}]"})
 
 
-@pytest.mark.xfail(reason="Record.key is not masked")
 def test_a_secret_in_a_key_does_not_survive_in_any_attribute() -> None:
     assert SECRET not in trail({"requestParameters": {"bucketName": "b", "key": f"k?X-Amz-Signature={SECRET}"}})
 
 
-@pytest.mark.xfail(reason="only texts are masked, not lists of them")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_secret_in_a_list_of_values_does_not_survive(name: str) -> None:
     # CloudTrail writes query parameters of S3 as lists in some records ("acl": [""]).

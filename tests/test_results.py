@@ -117,7 +117,6 @@ def test_a_path_without_a_run_is_wrong_use_and_named(make: Any, tmp_path: Path) 
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.xfail(reason="pandas' own FileNotFoundError comes through")
 @pytest.mark.parametrize("name", ["matrix", "cells", "calls", "records"])
 def test_a_run_whose_files_were_never_written_says_what_to_do(name: str, tmp_path: Path) -> None:
     Journal(tmp_path / FILE_NAME, create=True).close()

@@ -267,7 +267,6 @@ def test_a_refused_resource_ends_the_run_and_what_was_made_before_is_taken_away(
     assert len(bench.aws.parameters("DeleteBucket")) == 2
 
 
-@pytest.mark.xfail(reason="only what Site.make makes is a PreflightError; the rest is an internal error")
 @pytest.mark.parametrize("operation", ["PutBucketPolicy", "PutBucketLogging", "PutEventSelectors", "StartLogging"])
 def test_whatever_is_refused_while_provisioning_is_an_error_for_the_user(operation: str, bench: Bench) -> None:
     service = "s3" if "Bucket" in operation else "cloudtrail"

@@ -195,7 +195,6 @@ def test_a_clean_up_that_fails_does_not_keep_the_others_from_cleaning_up() -> No
     assert log[-2:] == ["clean inner", "clean outer"]
 
 
-@pytest.mark.xfail(reason="the clean-up's error takes the place of the scenario's")
 def test_a_clean_up_that_fails_does_not_hide_the_scenarios_own_failure() -> None:
     @fixture
     def messy() -> Iterator[str]:

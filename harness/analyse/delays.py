@@ -6,11 +6,11 @@ What is counted how stands in docs/measurement.md.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -168,21 +168,112 @@ def rows(
     offset = offset or clock_offset(calls)
     found = []
     for channel, watch in channels.items():
-        expected = [
-            c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.expected.get(channel, 0) > 0
-        ]
-        answered = [c for c in expected if c.status is not None]
-        classify = _classes(channel, {c.number: pairs(c, channel) for c in answered}, answered)
-        seen = [_see(c, pairs(c, channel), watch, offset) for c in answered]
-        overtaken = _overtaken(seen)
+        expected = [c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.expected.get(channel, 0) > 0]
+        seen = [_see(call, pairs(call, channel), watch, offset) for call in expected]
+        told = _told(seen)
         groups: defaultdict[tuple[str, str, str], list[_Seen]] = defaultdict(list)
-        unanswered: Counter[tuple[str, str, str]] = Counter()
         for each in seen:
-            for key in _keys(each.call, classify, region):
-                groups[key].append(each)
-        for call in expected:
-            if call.status is None:
-                unanswered.update(_keys(call, classify, region))
-        for key in sorted(groups.keys() | unanswered.keys(), key=lambda k: (k[0], k[1] != ALL, k[1], k[2] != ALL, k[2])):
-            found.append(_row(channel, key, groups[key], watch, unanswered[key], overtaken))
+            category, access = _class(each.call, *told[_operation(each.call)])
+            host = _REGION.search(each.call.host)
+            for kind in ((ALL, ALL), (category, ALL), (category, access)):
+                groups[host[1] if host else region, *kind].append(each)
+        overtaken = _overtaken(seen)
+        order = sorted(groups, key=lambda key: [(word != ALL, word) for word in key])
+        found += [_row(channel, key, groups[key], watch, overtaken) for key in order]
     return found
+
+
+def _see(call: Call, pairs: Sequence[Pair], watch: Watch, offset: Offset) -> _Seen:
+    """Take a call's delay from its own record; where there is none, from one about something inside it."""
+    completed = call.received_at or call.sent_at
+    own = [pair for pair in pairs if not is_related(pair.record)] or pairs
+    arrivals = [(delivery.arrived_at, pair.record, delivery) for pair in own for delivery in pair.deliveries]
+    if not arrivals:
+        followed = (watch.polled_at - completed).total_seconds() if watch.polled_at else 0.0
+        return _Seen(call, pairs, Observation.censored(max(0.0, followed)), None, followed >= watch.absence_seconds)
+    at, record, delivery = min(arrivals, key=lambda each: each[0])
+    if watch.polls:
+        seen = (delivery.seen_at - completed).total_seconds()
+        earlier = bisect_right(watch.polls, delivery.seen_at) - 2  # the poll before the one that saw it
+        unseen = (watch.polls[earlier] - completed).total_seconds() if earlier >= 0 else 0.0
+        observation = Observation(min(max(0.0, unseen), seen), seen)
+    else:
+        # What a stamp names is later than the stamp by half its resolution, on average.
+        delay = (at - completed).total_seconds() - offset.seconds + watch.stamp_seconds / 2
+        observation = Observation.exact(delay)
+    return _Seen(call, pairs, observation, (record, delivery), missing=False)
+
+
+def _operation(call: Call) -> str:
+    return call.cell.operation if call.cell else call.operation
+
+
+def _told(seen: Iterable[_Seen]) -> defaultdict[str, tuple[Counter[str], Counter[str]]]:
+    """Count what an operation's records say of its category and access: it holds for calls without a record too."""
+    told: defaultdict[str, tuple[Counter[str], Counter[str]]] = defaultdict(lambda: (Counter(), Counter()))
+    for each in seen:
+        fields = each.first[0].fields if each.first else {}
+        if fields.get("eventCategory"):
+            told[_operation(each.call)][0][str(fields["eventCategory"]).lower()] += 1
+        if fields.get("readOnly") is not None:
+            told[_operation(each.call)][1]["read" if fields["readOnly"] in (True, "true") else "write"] += 1
+    return told
+
+
+def _class(call: Call, categories: Counter[str], accesses: Counter[str]) -> tuple[str, str]:
+    """Return category and access: what most records say, else what follows from the catalogue's level and the method."""
+    known = catalogue.find(_operation(call))
+    is_data = known.level is Level.OBJECT if known else call.key is not None
+    is_read = call.method in READ_METHODS or _operation(call) in READ_OPERATIONS
+    return (
+        categories.most_common(1)[0][0] if categories else "data" if is_data else "management",
+        accesses.most_common(1)[0][0] if accesses else "read" if is_read else "write",
+    )
+
+
+def _overtaken(seen: Iterable[_Seen]) -> set[int]:
+    """Return the numbers of the calls whose record came after that of a call completed later."""
+    came = [(s.call.received_at or s.call.sent_at, s.call.number, s.first[1].arrived_at) for s in seen if s.first]
+    found, earliest = set(), datetime.max.replace(tzinfo=UTC)
+    for _, number, arrived_at in sorted(came, reverse=True):
+        if arrived_at > earliest:
+            found.add(number)
+        earliest = min(earliest, arrived_at)
+    return found
+
+
+def _row(channel: str, key: tuple[str, str, str], seen: Sequence[_Seen], watch: Watch, overtaken: set[int]) -> DelayRow:
+    answered = [each for each in seen if each.call.status is not None]
+    logged = [each for each in answered if each.first]
+    missing = sum(each.missing for each in answered)
+    pairs = [pair for each in answered for pair in each.pairs]
+    observations = tuple(each.observation for each in answered)
+    firsts = [each.first for each in logged if each.first]
+    return DelayRow(
+        channel=channel,
+        region=key[0],
+        category=key[1],
+        access=key[2],
+        calls=len(answered),
+        logged=len(logged),
+        missing=missing,
+        pending=len(answered) - len(logged) - missing,
+        unanswered=len(seen) - len(answered),
+        records=len(pairs),
+        files=len({delivery.name for _, delivery in firsts}),
+        duplicates=sum(len(pair.deliveries) - 1 for pair in pairs),
+        late=sum(each.observation.lower_seconds > watch.absence_seconds for each in logged),
+        out_of_order=sum(each.call.number in overtaken for each in logged),
+        wrong_hour_arrival=_wrong_hour((delivery, delivery.arrived_at) for _, delivery in firsts),
+        wrong_hour_event=_wrong_hour((delivery, record.event_time) for record, delivery in firsts),
+        loss=loss(len(logged), missing, len(answered) - len(logged) - missing),
+        estimate=estimate(observations),
+        observations=observations,
+    )
+
+
+def _wrong_hour(times: Iterable[tuple[Delivery, datetime | None]]) -> int | None:
+    """Count the deliveries that are named after another hour than that of a time; None where no name tells one."""
+    named = [(_FILE_HOUR.search(delivery.name), at) for delivery, at in times if at]
+    told = [("".join(part for part in hour.groups() if part), at) for hour, at in named if hour]
+    return sum(hour != f"{at.astimezone(UTC):%Y%m%d%H}" for hour, at in told) if told else None

@@ -50,7 +50,11 @@ def new_objects(
 
     An object that vanishes between list and get is yielded without a body: it is counted, not lost. One whose body
     breaks off is yielded with what came; the parser says what is missing.
+
+    Raises:
+        ClientError: An object could not be read, after all others were yielded: the next poll tries it again.
     """
+    unread: ClientError | None = None
     for prefix, start_after in folder.listings(since - OVERLAP, clock.now() + OVERLAP):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
         for page in pages:
@@ -59,14 +63,21 @@ def new_objects(
                 if name in known:
                     continue
                 seen_at = clock.now()
+                try:
+                    body = _body(s3, bucket, entry["Key"])
+                except ClientError as error:
+                    unread = unread or error
+                    continue
                 yield Delivery(
                     channel=channel,
                     name=name,
                     arrived_at=entry["LastModified"],
                     seen_at=seen_at,
                     size_bytes=int(entry["Size"]),
-                    body=_body(s3, bucket, entry["Key"]),
+                    body=body,
                 )
+    if unread is not None:
+        raise unread
 
 
 def _body(s3: Any, bucket: str, key: str) -> bytes | None:

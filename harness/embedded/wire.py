@@ -156,7 +156,7 @@ def takes_xml(operation: str) -> bool:
     model = botocore.session.get_session().get_service_model("s3")
     shape = model.operation_model(operation).input_shape if operation in model.operation_names else None
     payload = shape.serialization.get("payload") if shape else None
-    return payload is not None and shape.members[payload].type_name == "structure"
+    return shape is not None and payload is not None and shape.members[payload].type_name == "structure"
 
 
 @cache

@@ -116,7 +116,11 @@ class Site:
         sts = self.session.client("sts")
         arn = f"arn:aws:iam::{self.account_id}:role/{self.denied_role}"
         for attempt in Retrying(
-            retry=retry_if_exception_type(ClientError), stop=stop_after_attempt(10), wait=wait_fixed(3), reraise=True
+            retry=retry_if_exception_type(ClientError),
+            stop=stop_after_attempt(10),
+            wait=wait_fixed(3),
+            sleep=self.clock.sleep,
+            reraise=True,
         ):
             with attempt:
                 answer = sts.assume_role(RoleArn=arn, RoleSessionName=f"s3lm-{self.run_id}")["Credentials"]

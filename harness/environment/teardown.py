@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -84,5 +85,6 @@ def _empty_bucket(site: Site, name: str) -> None:
 
 def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> None:
     named = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
-    s3.put_object_legal_hold(**named, LegalHold={"Status": "OFF"})
+    with suppress(ClientError):  # not every locked object is in a bucket with Object Lock: the deletion says why
+        s3.put_object_legal_hold(**named, LegalHold={"Status": "OFF"})
     s3.delete_object(**named, BypassGovernanceRetention=True)

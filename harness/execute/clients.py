@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.environment.site import Site
 from harness.errors import ScenarioError
@@ -41,8 +42,15 @@ class Clients:
             ScenarioError: There is no such kind.
         """
         if (kind, service) not in self._made:
-            self._made[kind, service] = self._make(kind, service)
-        return self._made[kind, service]
+            try:
+                self._made[kind, service] = self._make(kind, service)
+            except (ClientError, BotoCoreError) as error:
+                # Told once and again, but waited for only once: a role that cannot be assumed, for instance.
+                self._made[kind, service] = error
+        made = self._made[kind, service]
+        if isinstance(made, Exception):
+            raise made
+        return made
 
     def _make(self, kind: str, service: str) -> Any:
         owner: Any = self.site.session

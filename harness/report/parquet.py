@@ -13,10 +13,63 @@ from harness.analyse.delay import delay_seconds
 from harness.model import Call
 from harness.report import Result
 
+CALL_COLUMNS = (
+    "number",
+    "role",
+    "service",
+    "sent_operation",
+    "operation",
+    "variant",
+    "repeat",
+    "attempt",
+    "sent_at",
+    "received_at",
+    "server_date",
+    "status",
+    "error_code",
+    "failure",
+    "request_id",
+    "host_id",
+    "marker",
+    "method",
+    "host",
+    "path",
+    "bucket",
+    "key",
+    "user_agent",
+    "expected",
+    "sent",
+)
+RECORD_COLUMNS = (
+    "channel",
+    "name",
+    "event_time",
+    "request_id",
+    "host_id",
+    "bucket",
+    "key",
+    "status",
+    "error_code",
+    "user_agent",
+    "delivery",
+    "offset",
+    "arrived_at",
+    "seen_at",
+    "call_number",
+    "call_role",
+    "operation",
+    "variant",
+    "joined_by",
+    "delay_seconds",
+    "identity",
+    "fields",
+    "raw",
+)
+
 
 def calls_frame(result: Result) -> pd.DataFrame:
     """Return every call as a row."""
-    return pd.DataFrame([_call(call) for call in result.calls])
+    return pd.DataFrame([_call(call) for call in result.calls], columns=list(CALL_COLUMNS))
 
 
 def records_frame(result: Result) -> pd.DataFrame:
@@ -50,7 +103,7 @@ def records_frame(result: Result) -> pd.DataFrame:
                 "raw": record.raw,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(RECORD_COLUMNS))
 
 
 def _call(call: Call) -> dict[str, object]:

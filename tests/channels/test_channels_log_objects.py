@@ -184,7 +184,6 @@ def test_a_refusal_is_passed_on(operation: str, site: Site, logs: LogBucket, aws
         read(site, FLAT, T0)
 
 
-@pytest.mark.xfail(reason="a refused GetObject ends every poll at that object, for good")
 def test_one_object_that_may_not_be_read_does_not_hide_those_after_it_for_good(
     site: Site, logs: LogBucket, aws: FakeAws
 ) -> None:

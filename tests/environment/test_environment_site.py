@@ -169,7 +169,6 @@ def test_a_role_that_cannot_be_assumed_yet_is_tried_again(site: Site, aws: FakeA
     assert len(aws.parameters("AssumeRole")) == 3
 
 
-@pytest.mark.xfail(reason="it waits on the machine's clock")
 @pytest.mark.usefixtures("no_backoff")
 def test_a_role_is_waited_for_on_the_runs_clock(site: Site, aws: FakeAws, clock: FakeClock) -> None:
     aws.answers["AssumeRole"] = [refusal("AccessDenied", 403)]

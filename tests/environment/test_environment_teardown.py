@@ -166,7 +166,6 @@ def test_an_upload_that_is_gone_does_not_make_its_bucket_count_as_deleted(
     assert deleted(aws) == ["source"] or left
 
 
-@pytest.mark.xfail(reason="the answer to lifting a legal hold hides why the version could not be deleted")
 def test_a_version_that_cannot_be_deleted_is_told_with_its_own_reason(
     site: Site, aws: FakeAws, journal: Journal
 ) -> None:

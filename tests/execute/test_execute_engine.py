@@ -256,7 +256,6 @@ def test_a_failing_clean_up_is_told_when_nothing_else_failed(bench: Bench, journ
     assert "Conflict" in finished.failure
 
 
-@pytest.mark.xfail(reason="a refused control ends the run as an internal error")
 def test_a_control_that_is_refused_does_not_end_the_run(bench: Bench) -> None:
     bench.aws.answers["PutObject"] = [*[refusal("SlowDown", 503)] * 3, Answer(), Answer()]
     (finished,) = bench.execute(heads())
