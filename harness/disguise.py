@@ -1,11 +1,9 @@
 """Replaces names in log text by others of the same form: same length, same class of each character, same encoding.
 
-A letter becomes another letter, a digit another digit, and everything else (slashes, blanks, quotes, control characters)
-stays, because that is what trips parsers. What a character becomes depends on the secret salt and on the letters and
-digits before it in its name, so equal names become equal, different ones stay different, and a common prefix stays one.
-
-A name may be written in many ways: plain, percent-encoded once or twice, half of it. Text is therefore read as
-characters that remember how they were spelled; the new character is spelled the same way.
+A letter becomes another letter, a digit another digit, and everything else (slashes, blanks, quotes, control
+characters) stays, because that is what trips parsers. What a character becomes depends on the secret salt and on the
+letters and digits before it in its name: equal names become equal, different ones stay different, and a common prefix
+stays one.
 """
 
 from __future__ import annotations
@@ -20,10 +18,8 @@ from hashlib import blake2b
 from itertools import chain
 from string import ascii_lowercase, ascii_uppercase, digits
 
-_RUN = re.compile(r"(?:%(?:25)*[0-9A-Fa-f]{2})+")
-_BYTE = re.compile(r"%((?:25)*)([0-9A-Fa-f]{2})")
-_NOT_TEXT = "\x1a"
-"""Stands for an encoded byte that is no UTF-8; it stays as it is."""
+from harness.spelling import decoded, respelled, spelled
+
 _HEX = re.compile(r"(?=.*[0-9])[0-9a-f-]{32,}")
 _WORD = re.compile(r"[^\W_]+")
 _SUFFIX = re.compile(r"((?:-[a-z]{2}(?:-[a-z]+)+-\d)?-an|--[a-z0-9-]+--x-s3|-s3alias|--ol-s3|\.mrap)$")
@@ -66,45 +62,17 @@ def _alphabet(character: str, is_hex: bool) -> str:
     return found if len(found) > 1 else ""
 
 
-def spelled(text: str) -> list[tuple[str, str]]:
-    """Return the characters of a text, fully decoded, each with its spelling in the text."""
-    units: list[tuple[str, str]] = []
-    position = 0
-    for run in _RUN.finditer(text):
-        units += [(c, c) for c in text[position : run.start()]]
-        parts = [(part[0], int(part[2], 16)) for part in _BYTE.finditer(run[0])]
-        at = 0
-        while at < len(parts):
-            for size in (1, 2, 3, 4):
-                try:
-                    character = bytes(value for _, value in parts[at : at + size]).decode()
-                    break
-                except UnicodeDecodeError:
-                    continue
-            else:
-                character, size = _NOT_TEXT, 1
-            units.append((character, "".join(spelling for spelling, _ in parts[at : at + size])))
-            at += size
-        position = run.end()
-    return units + [(c, c) for c in text[position:]]
+def addresses(text: str) -> Iterator[str]:
+    """Yield the IP addresses in a text."""
+    return (found[0] for found in _IP.finditer(text) if _version(found[0]))
 
 
-def decoded(text: str) -> str:
-    """Return a text with all percent-encoding undone, however often it was done."""
-    return "".join(character for character, _ in spelled(text))
-
-
-def _respelled(new: str, old: str, spelling: str) -> str:
-    """Spell a character as the one before it was, down to the case of its hexadecimal digits."""
-    if new == old:
-        return spelling
-    if spelling == old:
-        return new
-    made = []
-    for value, mark in zip(new.encode(), _BYTE.finditer(spelling), strict=True):
-        two = f"{value:02x}"
-        made.append(f"%{mark[1]}{two if mark[2] != mark[2].upper() else two.upper()}")
-    return "".join(made)
+def _version(text: str) -> int:
+    """Return 4 or 6, or 0 for what is no IP address."""
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return 0
 
 
 @dataclass(slots=True)
@@ -142,7 +110,7 @@ class Disguise:
         return self._names[text]
 
     def resource(self, text: str) -> str:
-        """Return another name of a bucket, role or user; an account id in it, and an ending with a meaning, stay such."""
+        """Return another name of a bucket, role or user; account ids and endings with a meaning stay what they are."""
         ending = _SUFFIX.search(text)
         stem = text[: ending.start()] if ending else text
         return "".join(map(self.name, _ACCOUNT.split(stem))) + (ending[0] if ending else "")
@@ -161,13 +129,12 @@ class Disguise:
         """Return a text that is one name, in any spelling."""
         units = spelled(text)
         new = self.name("".join(character for character, _ in units))
-        return "".join(_respelled(n, old, spelling) for n, (old, spelling) in zip(new, units, strict=True))
+        return "".join(respelled(n, old, spelling) for n, (old, spelling) in zip(new, units, strict=True))
 
     def address(self, text: str) -> str:
         """Return an example address for an IP address; other text stays."""
-        try:
-            version = ipaddress.ip_address(text).version
-        except ValueError:
+        version = _version(text)
+        if not version:
             return text
         if text not in self._addresses:
             ranges = _EXAMPLE_V4 if version == 4 else (_EXAMPLE_V6,)
@@ -187,7 +154,7 @@ class Disguise:
         for start, end, new in sorted(covered):
             made += [spelling for _, spelling in units[position:start]]
             if len(new) == end - start:
-                made += [_respelled(n, *unit) for n, unit in zip(new, units[start:end], strict=True)]
+                made += [respelled(n, *unit) for n, unit in zip(new, units[start:end], strict=True)]
             else:
                 made.append(new)
             position = end

@@ -86,8 +86,8 @@ def test_a_secret_in_a_list_of_values_does_not_survive(name: str) -> None:
 @pytest.mark.parametrize(
     ("character", "escape"),
     [
-        pytest.param("&", "\\u0026", marks=escaped),
-        pytest.param("=", "\\u003d", marks=escaped),
+        ("&", "\\u0026"),
+        ("=", "\\u003d"),
         ("/", "\\/"),
     ],
 )

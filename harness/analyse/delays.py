@@ -1,4 +1,4 @@
-"""Delay and loss of a run: per channel, region and class of operation, on clocks that were set against each other.
+"""Delay and loss of a run: per channel, region and class of operation, the clocks set against each other.
 
 What is counted how stands in docs/measurement.md.
 """
@@ -28,31 +28,14 @@ READ_OPERATIONS = frozenset({"SelectObjectContent"})
 """Reads that are sent as POST."""
 _REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.")
 _FILE_HOUR = re.compile(r"(?:_(\d{4})(\d\d)(\d\d)T(\d\d)\d\dZ_|(\d{4})-(\d\d)-(\d\d)-(\d\d)-\d\d-\d\d-)[^/]*$")
-"""CloudTrail's ``_20260401T1305Z_`` and the access log's ``2026-04-01-13-07-59-`` at the end of an object's key."""
+"""The end of a key: CloudTrail's ``_20260401T1305Z_…``, the access log's ``2026-04-01-13-07-59-…``."""
 
 PairsOf = Callable[[Call, str], Sequence[Pair]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """How a channel was watched.
-
-    Attributes:
-        absence_seconds: How long a record may be on its way.
-        polled_at: When the last complete poll began; None where there was none.
-        polls: For a channel without arrival stamps, when its complete polls began: a delay is then an interval.
-        stamp_seconds: What arrival stamps are cut to.
-    """
-
-    absence_seconds: float
-    polled_at: datetime | None = None
-    polls: tuple[datetime, ...] = ()
-    stamp_seconds: float = STAMP_SECONDS
-
-
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """What the servers' clock is ahead of the client's, by how much that may be wrong, and how many calls agree."""
+    """How far the servers' clock is ahead of the client's, and how many of the calls agree to that."""
 
     seconds: float = 0.0
     uncertainty_seconds: float | None = None
@@ -62,19 +45,19 @@ class Offset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelayRow:
-    """Delay and loss of one class of calls in one channel.
+    """Delay and loss of one class of calls in one channel; ``all`` stands for the sum of classes.
 
     Attributes:
-        category, access: ``management`` or ``data``, ``read`` or ``write``; ``all`` for their sum.
-        calls: Answered calls that should be logged: ``logged``, ``missing`` (waiting time over) or ``pending``.
-        unanswered: Calls without an answer, of which nobody knows whether they were received; not in ``calls``.
-        records, files: Distinct records of the calls, and the deliveries that brought them first.
+        calls: That should be logged and are: ``logged``, ``missing`` (the waiting time is over) or ``pending``.
+        never_logged: Missing ones of which no repetition has a record: rather never logged than lost.
+        unanswered: Further calls that got no answer: nobody knows whether they were received.
+        records, files: Distinct records, and the files that brought each call's own first.
         duplicates: Deliveries of a record beyond its first.
-        late: Calls whose record came after the channel's waiting time.
+        late: Calls whose record came after the waiting time.
         out_of_order: Calls whose record came after that of a call completed later.
-        wrong_hour_arrival, wrong_hour_event: Calls whose record lies in a file that is named after another hour than
-            that of its arrival, or of the event; None where names of deliveries tell no hour.
-        observations: What the estimate rests on, one per call.
+        wrong_hour_arrival, wrong_hour_event: Calls whose record came in a file named after another hour than that of
+            its arrival, or of the event; None where no name tells an hour.
+        observations: One per call: what the estimate rests on.
     """
 
     channel: str
@@ -84,6 +67,7 @@ class DelayRow:
     calls: int
     logged: int
     missing: int
+    never_logged: int
     pending: int
     unanswered: int
     records: int
@@ -100,30 +84,20 @@ class DelayRow:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One call in one channel; ``first`` is the record that its delay is taken from."""
+    """One call in one channel, and the arrival that its delay is taken from."""
 
     call: Call
     pairs: Sequence[Pair]
     observation: Observation
-    first: tuple[Record, Delivery] | None
-    missing: bool
+    first: tuple[Record, Delivery] | None = None
 
-
-def watches(facts: Mapping[str, Any]) -> dict[str, Watch]:
-    """Return how each channel of a run was watched, from the journal's facts."""
-    polled_at, polls = facts.get("polled_at", {}), facts.get("polls", {})
-    return {
-        channel: Watch(
-            absence_seconds=absence_seconds,
-            polled_at=datetime.fromisoformat(polled_at[channel]) if channel in polled_at else None,
-            polls=tuple(datetime.fromisoformat(each) for each in polls.get(channel, ())),
-        )
-        for channel, absence_seconds in facts.get("absence_seconds", {}).items()
-    }
+    @property
+    def operation(self) -> str:
+        return self.call.cell.operation if self.call.cell else self.call.operation
 
 
 def pairs_of(paired: Iterable[tuple[Record, Delivery, Pair | None]]) -> PairsOf:
-    """Return the distinct records of a call in a channel, from all records in the order of reading."""
+    """Return a function that gives the distinct records of a call, from all records in the order of reading."""
     found: defaultdict[tuple[int, str], dict[str, Pair]] = defaultdict(dict)
     for record, _, pair in paired:
         if pair:  # The last of several knows all deliveries.
@@ -132,10 +106,10 @@ def pairs_of(paired: Iterable[tuple[Record, Delivery, Pair | None]]) -> PairsOf:
 
 
 def clock_offset(calls: Iterable[Call]) -> Offset:
-    """Estimate what S3's clock is ahead of the client's, from Date headers of whole seconds.
+    """Estimate how far S3's clock is ahead of the client's from its Date headers, which have whole seconds.
 
-    While a call runs, the true time lies within the second that the header names. Each call so bounds the offset; what
-    most bounds have in common is taken (Marzullo's algorithm), its middle with half its width as the uncertainty.
+    The true time of an answer lies in the second that its header names, and within its call: each call bounds the
+    offset. What most of these bounds have in common is taken (Marzullo's algorithm): its middle, and half its width.
     """
     bounds = [
         ((call.server_date - call.received_at).total_seconds(), (call.server_date - call.sent_at).total_seconds() + 1)
@@ -151,84 +125,68 @@ def clock_offset(calls: Iterable[Call]) -> Offset:
     return Offset((low + high) / 2, (high - low) / 2, int(agreeing[at]), len(bounds))
 
 
-def rows(
-    calls: Sequence[Call], pairs: PairsOf, channels: Mapping[str, Watch], region: str, offset: Offset | None = None
-) -> list[DelayRow]:
-    """Return delay and loss per channel, region and class: first all classes together, then each, finer and finer.
-
-    Counted are subject and control calls whose scenario expects a record in the channel.
+def rows(calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any]) -> list[DelayRow]:
+    """Return delay and loss per channel, region and class: first all classes together, then finer and finer.
 
     Args:
-        calls: Every call of the run.
-        pairs: Returns the records of a call in a channel.
-        channels: How each channel was watched.
-        region: Of calls whose host names none.
-        offset: Of the servers' clock; estimated from the calls where it is not given.
+        calls: Every call of the run; subject and control calls count where their scenario expects a record.
+        pairs: Returns the records of a call in a channel (``pairs_of``).
+        facts: Of the run: ``absence_seconds`` and ``polled_at`` by channel, ``region`` (of calls whose host names
+            none), and ``polls`` by channel where one has no arrival stamps: when its complete polls began.
     """
-    offset = offset or clock_offset(calls)
-    found = []
-    for channel, watch in channels.items():
+    offset, found = clock_offset(calls), []
+    for channel, absence_seconds in facts.get("absence_seconds", {}).items():
+        polled_at = facts.get("polled_at", {}).get(channel)
+        polls = [datetime.fromisoformat(each) for each in facts.get("polls", {}).get(channel, ())]
         expected = [c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.expected.get(channel, 0) > 0]
-        seen = [_see(call, pairs(call, channel), watch, offset) for call in expected]
-        told = _told(seen)
+        last = datetime.fromisoformat(polled_at) if polled_at else None
+        seen = [_see(call, pairs(call, channel), last, polls, offset) for call in expected]
+        classes, overtaken = _classes(seen), _overtaken(seen)
         groups: defaultdict[tuple[str, str, str], list[_Seen]] = defaultdict(list)
         for each in seen:
-            category, access = _class(each.call, *told[_operation(each.call)])
+            category, access = classes[each.operation]
             host = _REGION.search(each.call.host)
             for kind in ((ALL, ALL), (category, ALL), (category, access)):
-                groups[host[1] if host else region, *kind].append(each)
-        overtaken = _overtaken(seen)
-        order = sorted(groups, key=lambda key: [(word != ALL, word) for word in key])
-        found += [_row(channel, key, groups[key], watch, overtaken) for key in order]
+                groups[host[1] if host else facts.get("region", ""), *kind].append(each)
+        for key in sorted(groups, key=lambda key: [(word != ALL, word) for word in key]):
+            found.append(_row((channel, *key), groups[key], absence_seconds, overtaken))
     return found
 
 
-def _see(call: Call, pairs: Sequence[Pair], watch: Watch, offset: Offset) -> _Seen:
-    """Take a call's delay from its own record; where there is none, from one about something inside it."""
+def _see(call: Call, pairs: Sequence[Pair], last: datetime | None, polls: list[datetime], offset: Offset) -> _Seen:
+    """Take a call's delay from its own record; where there is none, from one about something inside the call."""
     completed = call.received_at or call.sent_at
     own = [pair for pair in pairs if not is_related(pair.record)] or pairs
-    arrivals = [(delivery.arrived_at, pair.record, delivery) for pair in own for delivery in pair.deliveries]
+    arrivals = [(pair.record, delivery) for pair in own for delivery in pair.deliveries]
     if not arrivals:
-        followed = (watch.polled_at - completed).total_seconds() if watch.polled_at else 0.0
-        return _Seen(call, pairs, Observation.censored(max(0.0, followed)), None, followed >= watch.absence_seconds)
-    at, record, delivery = min(arrivals, key=lambda each: each[0])
-    if watch.polls:
-        seen = (delivery.seen_at - completed).total_seconds()
-        earlier = bisect_right(watch.polls, delivery.seen_at) - 2  # the poll before the one that saw it
-        unseen = (watch.polls[earlier] - completed).total_seconds() if earlier >= 0 else 0.0
-        observation = Observation(min(max(0.0, unseen), seen), seen)
-    else:
-        # What a stamp names is later than the stamp by half its resolution, on average.
-        delay = (at - completed).total_seconds() - offset.seconds + watch.stamp_seconds / 2
-        observation = Observation.exact(delay)
-    return _Seen(call, pairs, observation, (record, delivery), missing=False)
+        followed = (last - completed).total_seconds() if last else 0.0
+        return _Seen(call, pairs, Observation.censored(max(0.0, followed)))
+    first = min(arrivals, key=lambda each: each[1].arrived_at)
+    if polls:
+        upper = (first[1].seen_at - completed).total_seconds()
+        before = bisect_right(polls, first[1].seen_at) - 2  # The poll before the one that saw it.
+        lower = (polls[before] - completed).total_seconds() if before >= 0 else 0.0
+        return _Seen(call, pairs, Observation(min(max(0.0, lower), upper), upper), first)
+    # A stamp of whole seconds is cut off: what it names came half a second later on average.
+    cut = 0.0 if first[1].arrived_at.microsecond else STAMP_SECONDS / 2
+    delay = (first[1].arrived_at - completed).total_seconds() - offset.seconds + cut
+    return _Seen(call, pairs, Observation.exact(delay), first)
 
 
-def _operation(call: Call) -> str:
-    return call.cell.operation if call.cell else call.operation
-
-
-def _told(seen: Iterable[_Seen]) -> defaultdict[str, tuple[Counter[str], Counter[str]]]:
-    """Count what an operation's records say of its category and access: it holds for calls without a record too."""
-    told: defaultdict[str, tuple[Counter[str], Counter[str]]] = defaultdict(lambda: (Counter(), Counter()))
+def _classes(seen: Iterable[_Seen]) -> dict[str, tuple[str, str]]:
+    """Return category and access by operation: what most of its records say, or else the catalogue and the method."""
+    votes: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    guessed = {}
     for each in seen:
+        known = catalogue.find(each.operation)
+        is_data = known.level is Level.OBJECT if known else each.call.key is not None
+        is_read = each.call.method in READ_METHODS or each.operation in READ_OPERATIONS
+        guessed[each.operation] = "data" if is_data else "management", "read" if is_read else "write"
         fields = each.first[0].fields if each.first else {}
         if fields.get("eventCategory"):
-            told[_operation(each.call)][0][str(fields["eventCategory"]).lower()] += 1
-        if fields.get("readOnly") is not None:
-            told[_operation(each.call)][1]["read" if fields["readOnly"] in (True, "true") else "write"] += 1
-    return told
-
-
-def _class(call: Call, categories: Counter[str], accesses: Counter[str]) -> tuple[str, str]:
-    """Return category and access: what most records say, else what follows from the catalogue's level and the method."""
-    known = catalogue.find(_operation(call))
-    is_data = known.level is Level.OBJECT if known else call.key is not None
-    is_read = call.method in READ_METHODS or _operation(call) in READ_OPERATIONS
-    return (
-        categories.most_common(1)[0][0] if categories else "data" if is_data else "management",
-        accesses.most_common(1)[0][0] if accesses else "read" if is_read else "write",
-    )
+            read_only = fields.get("readOnly", is_read) in (True, "true")
+            votes[each.operation][str(fields["eventCategory"]).lower(), "read" if read_only else "write"] += 1
+    return {name: votes[name].most_common(1)[0][0] if votes[name] else guess for name, guess in guessed.items()}
 
 
 def _overtaken(seen: Iterable[_Seen]) -> set[int]:
@@ -242,38 +200,38 @@ def _overtaken(seen: Iterable[_Seen]) -> set[int]:
     return found
 
 
-def _row(channel: str, key: tuple[str, str, str], seen: Sequence[_Seen], watch: Watch, overtaken: set[int]) -> DelayRow:
+def _row(key: tuple[str, str, str, str], seen: list[_Seen], absence_seconds: float, overtaken: set[int]) -> DelayRow:
     answered = [each for each in seen if each.call.status is not None]
-    logged = [each for each in answered if each.first]
-    missing = sum(each.missing for each in answered)
+    logged = [(each, *each.first) for each in answered if each.first]
+    missing = [s for s in answered if not s.first and s.observation.lower_seconds >= absence_seconds]
     pairs = [pair for each in answered for pair in each.pairs]
-    observations = tuple(each.observation for each in answered)
-    firsts = [each.first for each in logged if each.first]
+    cells = {each.call.cell for each, _, _ in logged}
     return DelayRow(
-        channel=channel,
-        region=key[0],
-        category=key[1],
-        access=key[2],
+        channel=key[0],
+        region=key[1],
+        category=key[2],
+        access=key[3],
         calls=len(answered),
         logged=len(logged),
-        missing=missing,
-        pending=len(answered) - len(logged) - missing,
+        missing=len(missing),
+        never_logged=sum(each.call.cell not in cells for each in missing),
+        pending=len(answered) - len(logged) - len(missing),
         unanswered=len(seen) - len(answered),
         records=len(pairs),
-        files=len({delivery.name for _, delivery in firsts}),
+        files=len({delivery.name for _, _, delivery in logged}),
         duplicates=sum(len(pair.deliveries) - 1 for pair in pairs),
-        late=sum(each.observation.lower_seconds > watch.absence_seconds for each in logged),
-        out_of_order=sum(each.call.number in overtaken for each in logged),
-        wrong_hour_arrival=_wrong_hour((delivery, delivery.arrived_at) for _, delivery in firsts),
-        wrong_hour_event=_wrong_hour((delivery, record.event_time) for record, delivery in firsts),
-        loss=loss(len(logged), missing, len(answered) - len(logged) - missing),
-        estimate=estimate(observations),
-        observations=observations,
+        late=sum(each.observation.lower_seconds > absence_seconds for each, _, _ in logged),
+        out_of_order=sum(each.call.number in overtaken for each, _, _ in logged),
+        wrong_hour_arrival=_wrong_hour((delivery, delivery.arrived_at) for _, _, delivery in logged),
+        wrong_hour_event=_wrong_hour((delivery, record.event_time) for _, record, delivery in logged),
+        loss=loss(len(logged), len(missing), len(answered) - len(logged) - len(missing)),
+        estimate=estimate([each.observation for each in answered]),
+        observations=tuple(each.observation for each in answered),
     )
 
 
 def _wrong_hour(times: Iterable[tuple[Delivery, datetime | None]]) -> int | None:
     """Count the deliveries that are named after another hour than that of a time; None where no name tells one."""
     named = [(_FILE_HOUR.search(delivery.name), at) for delivery, at in times if at]
-    told = [("".join(part for part in hour.groups() if part), at) for hour, at in named if hour]
+    told = [("".join(filter(None, hour.groups())), at) for hour, at in named if hour]
     return sum(hour != f"{at.astimezone(UTC):%Y%m%d%H}" for hour, at in told) if told else None

@@ -17,10 +17,9 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, unquote
-from xml.sax.saxutils import escape, unescape
+from urllib.parse import unquote
+from xml.sax.saxutils import escape
 
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.s3.models import s3_backends
@@ -34,7 +33,6 @@ from harness.embedded.configurations import (
     RefusedError,
     Reply,
     child_text,
-    inner_xml,
     local_name,
     parse_body,
     without_chunk_framing,
@@ -44,16 +42,13 @@ from harness.embedded.delivery import LogDelivery, LoggingConfiguration
 from harness.embedded.exchange import Exchange, behaviour_of
 from harness.embedded.lifecycle import Lifecycle
 from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
+from harness.embedded.replies import Start, deleted_members, error_of, refusal, send, with_encoded_keys, with_ids
 from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
 from harness.embedded.wire import S3_SERVICES, Request, identify, read_request, takes_xml
 
-Start = Callable[..., Any]
 _LOG = logging.getLogger(__name__)
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_ECHOED = ("x-amz-content-sha256", "x-amz-sdk-checksum-algorithm", "x-amz-trailer", "x-amz-decoded-content-length")
-"""Headers of a PUT that moto keeps as metadata and repeats in every GET."""
-_CODE_OF_EMPTY = {400: "BadRequest", 403: "AccessDenied", 405: "MethodNotAllowed", 412: "PreconditionFailed"}
 _FAILED_AUTHENTICATION = ("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "ExpiredToken")
 _PUBLIC_FORMS = ("CorsPreflight", "WebsiteGet", "WebsiteHead", "WebsitePost")
 _NEED_OBJECT = (
@@ -125,16 +120,16 @@ class Guard:
         identifier, host_id = request_id(self.ids), "".join(self.ids.choices(_BASE64, k=75)) + "="
         if request.service not in S3_SERVICES:
             reply = self._moto(environ)
-            return _answer(start_response, reply, request, self._stamps(identifier, host_id))
+            return send(start_response, reply, request, self._stamps(identifier, host_id))
         handling = self._resolve(request, environ)
         request = handling.request
         handling.operation = _form(request) or identify(request)
         before = self._logging_of(request.bucket)
         source = self._copy_source(handling.operation, request)
         size = self._object_size(request)
-        reply = _with_ids(self._serve(handling), identifier, host_id)
+        reply = with_ids(self._serve(handling), identifier, host_id)
         request = handling.request
-        code, message = _error_of(reply, request, self._bucket_exists(request.bucket))
+        code, message = error_of(reply, request, self._bucket_exists(request.bucket))
         exchange = Exchange(
             request=request,
             behaviour=behaviour_of(handling.operation, request, self.switches),
@@ -150,14 +145,14 @@ class Guard:
             error_message=message,
             object_size=_first(self._object_size(request), size),
             copy_source=source,
-            members=_deleted(handling.operation, request, reply),
+            members=deleted_members(handling.operation, request, reply),
             failed_authentication=handling.failed_authentication,
             access_point=handling.access_point,
         )
         # The configuration before or after: PutBucketLogging's own record needs the one, DeleteBucket's the other.
         own = request.bucket
         self.delivery.observe(exchange, lambda name: self._logging_of(name) or (before if name == own else None))
-        return _answer(start_response, reply, request, self._stamps(identifier, host_id))
+        return send(start_response, reply, request, self._stamps(identifier, host_id))
 
     def _resolve(self, request: Request, environ: dict[str, Any]) -> _Handling:
         """Find the bucket behind an access point's host or alias."""
@@ -180,10 +175,10 @@ class Guard:
                 raise RefusedError("NotImplemented", _NOT_SERVED[handling.operation], 501)
             return self._run(handling.operation, handling)
         except RefusedError as refused:
-            return _refusal(refused, handling.request)
+            return refusal(refused, handling.request)
         except Exception as error:
             _LOG.exception("a request could not be served")
-            return _refusal(RefusedError("InternalError", type(error).__name__, 500), handling.request)
+            return refusal(RefusedError("InternalError", type(error).__name__, 500), handling.request)
 
     def _authenticate(self, handling: _Handling) -> None:
         """Find out who sent a request.
@@ -265,7 +260,7 @@ class Guard:
         if operation.startswith("s3control:") and reply.status >= 400 and b"<html" in reply.body[:200].lower():
             raise RefusedError("NotImplemented", "This control operation is not served here", 501)
         if operation == "ListObjectVersions" and request.param("encoding-type") == "url":
-            reply = _with_encoded_keys(reply)
+            reply = with_encoded_keys(reply)
         if reply.status < 300:
             self._after(operation, request)
             if operation == "PutBucketPolicy":  # moto answers 200 with a body
@@ -392,9 +387,9 @@ class Guard:
             "ledger": lambda: list(self.delivery.ledger),
         }
         if name not in pages:
-            return _answer(start_response, Reply(404, b"no such page\n"), request, ())
+            return send(start_response, Reply(404, b"no such page\n"), request, ())
         body = json.dumps(pages[name]()).encode()
-        return _answer(start_response, Reply(200, body, (("Content-Type", "application/json"),)), request, ())
+        return send(start_response, Reply(200, body, (("Content-Type", "application/json"),)), request, ())
 
     def _stamps(self, identifier: str, host_id: str) -> tuple[tuple[str, str], ...]:
         date = f"{self.clock.now():%a, %d %b %Y %H:%M:%S} GMT"
@@ -485,25 +480,6 @@ def _is_policy(body: bytes) -> bool:
         return False
 
 
-def _with_encoded_keys(reply: Reply) -> Reply:
-    """URL-encode the keys of a version listing as asked: moto does so in other listings only."""
-    text = reply.body.decode("utf-8", "replace")
-    encoded = re.sub(r"<(Key|Prefix)>(.*?)</\1>", _encode_element, text, flags=re.DOTALL)
-    encoded = encoded.replace("</ListVersionsResult>", "<EncodingType>url</EncodingType></ListVersionsResult>")
-    return Reply(reply.status, encoded.encode(), reply.headers)
-
-
-def _encode_element(match: re.Match[str]) -> str:
-    return f"<{match[1]}>{quote(unescape(match[2], {'&quot;': chr(34), '&apos;': chr(39)}), safe='/')}</{match[1]}>"
-
-
-def _refusal(refused: RefusedError, request: Request) -> Reply:
-    resource = escape(f"/{request.bucket or ''}{'/' + request.key if request.key else ''}")
-    inner = f"<Code>{refused.code}</Code><Message>{escape(refused.message)}</Message><Resource>{resource}</Resource>"
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
-    return Reply(refused.status, b"" if request.method == "HEAD" else body, (("Content-Type", "application/xml"),))
-
-
 def _length(environ: dict[str, Any]) -> int:
     """Bytes to read: all of a chunked body, which werkzeug terminates by itself."""
     return -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
@@ -511,72 +487,3 @@ def _length(environ: dict[str, Any]) -> int:
 
 def _first(*values: int | None) -> int | None:
     return next((v for v in values if v is not None), None)
-
-
-def _with_ids(reply: Reply, identifier: str, host_id: str) -> Reply:
-    """Give an error body the ids of the headers: moto's own are others, or none."""
-    if reply.status < 300 or b"<Error" not in reply.body:
-        return reply
-    try:
-        root = parse_body(reply.body)
-    except RefusedError:
-        return reply
-    error = root if local_name(root) == "Error" else next((e for e in root.iter() if local_name(e) == "Error"), root)
-    for child in [c for c in error if local_name(c) in ("RequestId", "HostId", "RequestID")]:
-        error.remove(child)
-    inner = inner_xml(error) + f"<RequestId>{identifier}</RequestId><HostId>{host_id}</HostId>"
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
-    return Reply(reply.status, body, reply.headers)
-
-
-def _error_of(reply: Reply, request: Request, bucket_exists: bool) -> tuple[str | None, str | None]:
-    """Return error code and message; an empty body (HEAD, moto's 403) gets the code that S3 would log."""
-    if reply.status < 400:
-        return None, None
-    named = next((v for k, v in reply.headers if k == "x-amz-error-code"), None)
-    if named:
-        return named, named
-    try:
-        root = parse_body(reply.body)
-        code = child_text(root, "Code")
-        if code:
-            return code, child_text(root, "Message")
-    except RefusedError:
-        pass
-    if reply.status == 404:
-        code = "NoSuchKey" if request.key and bucket_exists else "NoSuchBucket"
-    else:
-        code = _CODE_OF_EMPTY.get(reply.status, "InternalError")
-    return code, code
-
-
-def _deleted(operation: str | None, request: Request, reply: Reply) -> tuple[tuple[str, str | None], ...]:
-    """Keys (with the version asked for) of a batch delete, without those that the answer reports as failed."""
-    if operation != "DeleteObjects" or reply.status >= 300:
-        return ()
-    asked = []
-    for element in parse_body(request.body).iter():
-        if local_name(element) == "Object":
-            asked.append((child_text(element, "Key") or "", child_text(element, "VersionId")))
-    failed = {child_text(e, "Key") for e in parse_body(reply.body).iter() if local_name(e) == "Error"}
-    return tuple(pair for pair in asked if pair[0] not in failed)
-
-
-def _answer(
-    start_response: Start, reply: Reply, request: Request, stamps: tuple[tuple[str, str], ...]
-) -> Iterable[bytes]:
-    """Send a reply with our ids in place of moto's."""
-    ours = {name.lower() for name, _ in stamps} | {"x-amzn-requestid", "content-length", "connection", *_ECHOED}
-    headers = [(k, v) for k, v in reply.headers if k.lower() not in ours]
-    length = next((v for k, v in reply.headers if k.lower() == "content-length"), None)
-    if reply.status not in (204, 304):
-        # The Content-Length of a HEAD is the object's; for all else it is the body's, which may have been rewritten.
-        headers.append(("Content-Length", length if request.method == "HEAD" and length else str(len(reply.body))))
-    if reply.body and "content-type" not in {k.lower() for k, _ in headers}:
-        headers.append(("Content-Type", "application/xml"))
-    start_response(f"{reply.status} {_reason(reply.status)}", [*headers, *stamps])
-    return [] if request.method == "HEAD" or reply.status in (204, 304) else [reply.body]
-
-
-def _reason(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Status"

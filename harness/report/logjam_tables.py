@@ -18,15 +18,15 @@ from harness.report import Result
 from harness.report.safe import markdown_cell
 
 ARTICLE = "Netskope, AWS S3 Logjam: Server Access Logging vs. Object-Level Logging, 30 July 2019"
-_INTRODUCTION = (
-    "No copy of the article's own tables is preserved, so nothing is taken over from them: the rows are all operations,",
-    "the split into buckets and objects is ours, and every name is the one that this run saw in the",
-    "`ok` variant. A name after + is a further record of the same call; – was not run. `matrix.md` has the other variants",
-    "and the control operations.",
-    "",
-    "Note 3: the event stands in no list of AWS's page of 2026. Note 5: Get and List left the same operation string.",
-    "Note 6: no event was observed. Notes 1, 2, 4 and 7 are not preserved, so no row can carry them.",
-)
+_INTRODUCTION = """\
+After Tables 3 and 4 of {article}. No copy of the article's own
+tables is preserved, so nothing is taken over from them: the rows are all operations of botocore {botocore}, the split
+into buckets and objects is ours, and every name is the one that this run saw in the `ok` variant. A name after + is a
+further record of the same call; – was not run. `matrix.md` has the other variants and the control operations.
+
+Note 3: the event stands in no list of AWS's page of 2026. Note 5: Get and List left the same operation string.
+Note 6: no event was observed. Notes 1, 2, 4 and 7 are not preserved, so no row can carry them.
+"""
 _LEVELS = {Level.SERVICE: "Service", Level.BUCKET: "Bucket", Level.OBJECT: "Object"}
 _HEADER = (
     "| REST action | SDK method (boto3) | AWS CLI | CloudTrail eventName | server access operation | notes |",
@@ -46,10 +46,7 @@ def write(result: Result) -> list[Path]:
         "",
         "# The Logjam tables, measured",
         "",
-        f"After Tables 3 and 4 of {ARTICLE}, with the operations of botocore {markdown_cell(str(result.facts['botocore']))}.",
-        "",
-        *_INTRODUCTION,
-        "",
+        _INTRODUCTION.format(article=ARTICLE, botocore=markdown_cell(str(result.facts["botocore"]))),
         "## Table 3: service and bucket operations",
         "",
         *_HEADER,

@@ -226,7 +226,7 @@ def beyond_the_list(seen: Seen) -> Answer:
     measured = sum(1 for name in names if was_seen(seen.cell(name, CLOUDTRAIL)))
     if 2 * measured < len(names):
         return undetermined(f"{measured} of {len(names)} operations were measured")
-    return contradicted(f"all {measured} operations that were delivered are in the list of 2026")
+    return contradicted(f"all {measured} operations that were delivered are in the list of 2026", own)
 
 
 def three_families(seen: Seen) -> Answer:
