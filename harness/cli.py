@@ -42,6 +42,22 @@ class ListOutput(StrEnum):
     MARKDOWN = "markdown"
 
 
+class TextOutput(StrEnum):
+    """Forms of ``verify``."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class DiffOutput(StrEnum):
+    """Forms of ``diff``."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+
+
 class TargetName(StrEnum):
     """Where calls go."""
 
@@ -125,6 +141,9 @@ def run(
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
+    baseline: Annotated[
+        Path | None, typer.Option(help="Compare with this baseline or run afterwards; exit code 1 on drift.")
+    ] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
@@ -150,7 +169,7 @@ def run(
         deadline=duration(deadline),
         slow=slow,
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), show_rows=matrix)
+    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), matrix, baseline)
 
 
 @app.command()
@@ -183,11 +202,11 @@ def heartbeat(
         seed=seed,
         deadline=duration(deadline),
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor), show_rows=True)
+    _execute(options, EmbeddedTarget(seed=seed, factor=factor))
 
 
-def _execute(options: Options, target: EmbeddedTarget, *, show_rows: bool) -> NoReturn:
-    """Do a run on the terminal, and end with its exit code."""
+def _execute(options: Options, target: EmbeddedTarget, show_rows: bool = True, against: Path | None = None) -> NoReturn:
+    """Do a run on the terminal, compare it with a baseline if there is one, and end with its exit code."""
     from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
@@ -215,6 +234,13 @@ def _execute(options: Options, target: EmbeddedTarget, *, show_rows: bool) -> No
     if code is ExitCode.OK and pending:
         screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
         code = ExitCode.PENDING
+    if code is ExitCode.OK and against is not None:
+        from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
+        from harness.report.drift import show  # noqa: PLC0415
+
+        found = hold(against, one.folder)
+        show(screen, found)
+        code = found.exit_code
     raise typer.Exit(code)
 
 
@@ -275,6 +301,75 @@ def report(
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
     (show_matrix if matrix else show_summary)(console(), result)
+
+
+@app.command()
+def verify(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    against: Annotated[
+        str, typer.Option(help="aws-2026, aws-2023, aws-2019, netskope-2019, claims, or your own CSV (docs/verify.md).")
+    ] = "aws-2026",
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Hold a run against documented coverage tables: confirmed, contradicted with evidence, undetermined, undocumented.
+
+    Exit code 1 when anything is contradicted. Writes verification.csv, .md and .json into the run's folder.
+
+    Examples: `s3logjam verify` · `s3logjam verify results/latest --against claims` · `s3logjam verify --against my.csv`
+    """
+    from harness.report.verification import as_json, as_text  # noqa: PLC0415 - pandas loads slowly
+    from harness.verify import verify as hold  # noqa: PLC0415
+
+    result = hold(run_path, against)
+    typer.echo(as_json(result) if output is TextOutput.JSON else as_text(result))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A run, or a stored baseline.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The run that is held against it.")] = Path(
+        "results/latest"
+    ),
+    known: Annotated[Path | None, typer.Option(help="Known deviations with reason and expiry (docs/drift.md).")] = None,
+    output: Annotated[DiffOutput, typer.Option(help="text, json, markdown or junit.")] = DiffOutput.TEXT,
+) -> None:
+    """Say what differs between two runs: names, records, categories, fields, delays. Exit code 1 when anything does.
+
+    Examples: `s3logjam diff results/20261101-… results/latest` · `s3logjam diff results/baselines/embedded.json`
+    """
+    from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
+    from harness.report.drift import Output, show  # noqa: PLC0415
+    from harness.report.terminal import console  # noqa: PLC0415
+
+    result = hold(before, after, known)
+    show(console(), result, Output(output.value))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def baseline(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("baseline.json"),
+) -> None:
+    """Write what `diff` needs of a run into one reviewable file: no account ids, nothing that differs between runs."""
+    from harness.report.baseline import write  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.snapshots import load  # noqa: PLC0415
+
+    typer.echo(f"Wrote {write(load(run_path), out)}.")
+
+
+@app.command()
+def corpus(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("corpus.jsonl"),
+) -> None:
+    """Export calls with their records as JSON Lines, names replaced, so that parsers elsewhere can be tested on them."""
+    from harness.corpus import export  # noqa: PLC0415 - pandas loads slowly
+
+    done = export(run_path, out)
+    withheld = f"; {done.withheld} withheld, because a name might have survived" if done.withheld else ""
+    typer.echo(f"Wrote {done.written} pairs to {out}{withheld}.")
 
 
 @app.command()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from harness.analyse import drift
 from harness.analyse.cases import DiffResult
-from harness.analyse.known import parse, sort_out
-from harness.analyse.moved import DEFAULT, Limits
+from harness.analyse.known import Deviation, parse, sort_out
+from harness.analyse.moved import DEFAULT, Limits, incomparable_delays
 from harness.errors import UsageError
 from harness.report.snapshots import load
 
-__all__ = ["DiffResult", "diff"]
+__all__ = ["DiffResult", "diff", "read_known"]
 
 
 def diff(a: Path, b: Path, known: Path | None = None, *, limits: Limits = DEFAULT) -> DiffResult:
@@ -27,12 +27,7 @@ def diff(a: Path, b: Path, known: Path | None = None, *, limits: Limits = DEFAUL
     Raises:
         UsageError: A file cannot be read or understood.
     """
-    entries = []
-    if known is not None:
-        try:
-            entries = parse(known.read_text("utf-8"), str(known))
-        except (OSError, UnicodeError) as error:
-            raise UsageError(f"cannot read the known deviations {known}: {error}") from error
+    entries = read_known(known)
     before, now = load(a), load(b)
     found = drift.compare(before, now, limits)
     left_out = drift.incomparable(before, now)
@@ -44,5 +39,19 @@ def diff(a: Path, b: Path, known: Path | None = None, *, limits: Limits = DEFAUL
         findings=tuple(findings),
         excused=tuple(excused),
         incomparable=left_out,
-        incomparable_delays=drift.incomparable_delays(before, now, limits),
+        incomparable_delays=incomparable_delays(before, now, limits),
     )
+
+
+def read_known(path: Path | None) -> list[Deviation]:
+    """Read a file of known deviations; without one there are none.
+
+    Raises:
+        UsageError: It cannot be read or understood.
+    """
+    if path is None:
+        return []
+    try:
+        return parse(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"cannot read the known deviations {path}: {error}") from error

@@ -39,8 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--logjam-run and --logjam-target exclude each other")
     if config.getoption("logjam_against") and config.getoption("logjam_baseline"):
         raise pytest.UsageError("--logjam-against and --logjam-baseline exclude each other")
-    if config.getoption("logjam_known") and not config.getoption("logjam_baseline"):
-        raise pytest.UsageError("--logjam-known needs --logjam-baseline: known deviations are differences from one")
     if run or target:
         plugin = _Matrix(config)
         config.pluginmanager.register(plugin, "s3logjam-matrix")
@@ -147,20 +145,29 @@ class Contradiction(AssertionError):
 
 def _cases(config: pytest.Config, run: Path) -> tuple[list[Case], tuple[str, ...]]:
     """Hold the run against what was asked for; without that, against what its own scenarios declare."""
-    from harness.analyse.cases import cases_of_diff, cases_of_run  # noqa: PLC0415
-    from harness.report.snapshots import load  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from harness.analyse import cases  # noqa: PLC0415
+    from harness.diff import diff, read_known  # noqa: PLC0415
 
     base = config.invocation_params.dir
-    if config.getoption("logjam_against"):
-        raise pytest.UsageError("--logjam-against is not available yet: use --logjam-baseline")
-    if config.getoption("logjam_baseline"):
-        from harness.diff import diff  # noqa: PLC0415
+    against, baseline = config.getoption("logjam_against"), config.getoption("logjam_baseline")
+    known = base / config.getoption("logjam_known") if config.getoption("logjam_known") else None
+    if baseline:
+        result = diff(base / baseline, run, known)
+        return cases.cases_of_diff(result), result.headlines
+    if against:
+        from harness.verify import verify  # noqa: PLC0415
 
-        known = config.getoption("logjam_known")
-        result = diff(base / config.getoption("logjam_baseline"), run, base / known if known else None)
-        return cases_of_diff(result), result.headlines
-    snapshot = load(run)
-    return cases_of_run(snapshot), (f"{snapshot.source} · {snapshot.headline}",)
+        # A table's name, or a file beside which pytest was started.
+        found = verify(run, base / against if (base / against).is_file() else against)
+        made, headline = cases.cases_of_checks(found.checks), f"{run} · {found.headline} · {found.title}"
+    else:
+        from harness.report.snapshots import load  # noqa: PLC0415
+
+        snapshot = load(run)
+        made, headline = cases.cases_of_run(snapshot), f"{snapshot.source} · {snapshot.headline}"
+    return cases.excuse(made, read_known(known), datetime.now(UTC).date()), (headline,)
 
 
 def _run(config: pytest.Config) -> Path:

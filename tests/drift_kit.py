@@ -41,6 +41,38 @@ _HEX = "0123456789abcdef" * 4
 _UPPER = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
 
+SOME = (
+    "CopyObject",
+    "DeleteBucketTagging",
+    "DeleteObject",
+    "DeleteObjectTagging",
+    "GetBucketAcl",
+    "GetBucketCors",
+    "GetBucketLocation",
+    "GetBucketPolicy",
+    "GetBucketTagging",
+    "GetBucketVersioning",
+    "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectTagging",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "PutBucketAcl",
+    "PutBucketCors",
+    "PutBucketPolicy",
+    "PutBucketTagging",
+    "PutBucketVersioning",
+    "PutObject",
+    "PutObjectAcl",
+    "PutObjectTagging",
+    "RestoreObject",
+    "UploadPart",
+)
+"""Operations of every class: what most tests need."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Faults:
     """What AWS does otherwise, by operation and channel.
@@ -83,8 +115,8 @@ def behaviours() -> dict[str, dict[str, str]]:
     return {row["operation"]: row for row in csv.DictReader(text.splitlines()) if row["operation"] in known}
 
 
-def traffic(seed: int = 1, faults: Faults | None = None, operations: tuple[str, ...] = ()) -> Traffic:
-    """Return the traffic of one call of each operation, between two control calls."""
+def traffic(seed: int = 1, faults: Faults | None = None, operations: tuple[str, ...] = SOME) -> Traffic:
+    """Return the traffic of one call of each operation (all, if none is named), between two control calls."""
     faults, source, clock = faults or Faults(), random.Random(seed), FakeClock()
     calls: list[Call] = []
     records: list[tuple[Record, Delivery]] = []
@@ -151,9 +183,9 @@ def _line(call: Call, name: str, faults: Faults) -> str:
     extra = " new-field" if faults.added else ""
     return (
         f"{_HEX} {BUCKET} [{call.sent_at:%d/%b/%Y:%H:%M:%S} +0000] {ADDRESS} arn:aws:iam::{ACCOUNT}:user/{USER}"
-        f' {call.request_id} {name} {key} "{call.method} {call.path} HTTP/1.1" {call.status} {call.error_code or "-"} 10 -'
-        f' 20 - "-" "{call.user_agent}" - {call.host_id} SigV4 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader {call.host}'
-        f" TLSv1.3 - - {REGION}{extra}"
+        f' {call.request_id} {name} {key} "{call.method} {call.path} HTTP/1.1" {call.status} {call.error_code or "-"}'
+        f' 10 - 20 - "-" "{call.user_agent}" - {call.host_id} SigV4 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader'
+        f" {call.host} TLSv1.3 - - {REGION}{extra}"
     )
 
 
@@ -230,7 +262,7 @@ def measured(made: Traffic, seed: int = 1) -> Snapshot:
     polled_at = dict.fromkeys(ABSENCE, made.polled_at)
     cells = matrix.build(made.planned, {}, joiner, made.calls, ABSENCE, polled_at)
     result = a_result(Path("unused"), cells, facts=facts(seed), calls=made.calls)
-    return from_matrix(json.loads(json.dumps(matrix_json.document(result))), f"run-{seed}")
+    return from_matrix(matrix_json.document(result), f"run-{seed}")
 
 
 def write_run(folder: Path, made: Traffic, seed: int = 1) -> Path:

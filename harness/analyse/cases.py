@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 
-from harness.analyse.findings import ALL, Finding
+from harness.analyse.findings import ALL, Finding, Kind
 from harness.analyse.known import Deviation
 from harness.analyse.snapshot import CellId, DelayClass, Snapshot
+from harness.analyse.verify import Check, ClaimVerdict
 from harness.errors import ExitCode
 from harness.model import Verdict
 
@@ -26,14 +28,26 @@ class Outcome(StrEnum):
     KNOWN = "known deviation"
 
 
+_OUTCOMES = {
+    ClaimVerdict.CONFIRMED: Outcome.CONFIRMED,
+    ClaimVerdict.CONTRADICTED: Outcome.CONTRADICTED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of a test report: a cell, or what concerns a whole channel; ``known`` is why a deviation is accepted."""
+    """One line of a test report: a cell, a statement, or what concerns a whole channel.
+
+    Attributes:
+        known: Why a deviation is accepted.
+        id: Of the statement, where there is one.
+    """
 
     name: str
     outcome: Outcome
     text: str = ""
     known: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +91,8 @@ class DiffResult:
         parts.append(f"{len(self.compared)} cells compared")
         left_out = "; ".join(f"{n} {reason}" for reason, n in sorted(self.reasons.items()))
         parts.append(f"{len(self.incomparable)} not comparable{f' ({left_out})' if left_out else ''}")
-        parts.append(f"{len(self.incomparable_delays)} delay classes not comparable")
+        whys = "; ".join(sorted(set(self.incomparable_delays.values())))
+        parts.append(f"{len(self.incomparable_delays)} delay classes not comparable{f' ({whys})' if whys else ''}")
         return ", ".join(parts)
 
     @property
@@ -150,6 +165,46 @@ def _declared(name: str, run: Snapshot, cell: CellId) -> Case:
         names = f"record {', '.join(witness.records) or 'none'}"
         faults.append("; ".join([calls, names, f"in {', '.join(witness.files) or run.source}"]))
     return Case(name, Outcome.CONTRADICTED, "\n".join(faults))
+
+
+def cases_of_checks(checks: Iterable[Check]) -> list[Case]:
+    """Return a case for each statement of a verification; what no statement speaks of is undetermined."""
+    cases: dict[str, Case] = {}
+    for check in checks:
+        claim, answer = check.claim, check.answer
+        name = claim.id
+        if claim.operation:
+            name = f"{CellId(claim.operation, claim.variant, claim.channel)}{claim.id.rpartition(']')[2]}"
+        name = name if name not in cases else claim.id
+        sources = "; ".join(", ".join(filter(None, (s.document, s.section, s.date))) for s in claim.sources)
+        lines = [f"{claim.id}: {claim.text}", *([f"  said by {sources}"] if sources else [])]
+        lines += [f"  {check.words}{f': {answer.why}' if answer.why else ''}"]
+        lines += [f"  seen: {answer.seen}"] if answer.seen else []
+        lines += [f"  {each}" for each in answer.evidence]
+        cases[name] = Case(name, _OUTCOMES.get(check.verdict, Outcome.UNDETERMINED), "\n".join(lines), id=claim.id)
+    return list(cases.values())
+
+
+def excuse(cases: Iterable[Case], known: Iterable[Deviation], today: date) -> list[Case]:
+    """Mark what is known to be contradicted, and add a case for each entry that has expired or is no longer true.
+
+    Entries are matched by the id of a statement, or by the cell; those with a kind or the id of a finding are
+    about differences.
+    """
+    made = {case.name: case for case in cases}
+    for entry in (each for each in known if not each.kind and (each.is_about_statement or not each.id)):
+        hits = [case for case in made.values() if entry.names(case.name, case.id)]
+        wrong = [case for case in hits if case.outcome in (Outcome.CONTRADICTED, Outcome.KNOWN)]
+        why = f"{entry.reason} (until {entry.expires})"
+        if today > entry.expires:
+            name = f"{Kind.KNOWN_EXPIRED}[{entry.name}]"
+            made[name] = Case(name, Outcome.CONTRADICTED, f"known deviation {entry.name} expired on {entry.expires}")
+        elif wrong:
+            made |= {case.name: replace(case, outcome=Outcome.KNOWN, known=why) for case in wrong}
+        elif any(case.outcome is Outcome.CONFIRMED for case in hits):
+            name = f"{Kind.KNOWN_STALE}[{entry.name}]"
+            made[name] = Case(name, Outcome.CONTRADICTED, f"known deviation {entry.name} is no longer true: {why}")
+    return list(made.values())
 
 
 def _wide_name(finding: Finding) -> str:

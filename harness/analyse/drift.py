@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analyse.findings import ALL, Evidence, Finding, Kind, Severity
-from harness.analyse.moved import DEFAULT, Limits, delay_moved, share_moved
+from harness.analyse.moved import DEFAULT, Limits, delay_findings, share_moved
 from harness.analyse.snapshot import (
     CATEGORY_FIELD,
     COUNT_FIELD,
     MANAGEMENT_FIELD,
     CellId,
     CellShot,
-    DelayClass,
-    Delays,
     Snapshot,
     Witness,
 )
@@ -84,7 +82,7 @@ def compare(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> list[Finding]
             findings.append(
                 Finding(kind=kind, cell=where, subject=subject, title=title, cells=cells, evidence=evidence)
             )
-    findings += _delays(a, b, limits)
+    findings += delay_findings(a, b, limits)
     rank = list(Severity)
     return sorted(findings, key=lambda f: (rank.index(f.severity), f.cell.channel, f.kind, f.cell, f.subject))
 
@@ -148,6 +146,8 @@ def _category(shot: CellShot) -> tuple[str, ...]:
 def _fields(a: CellShot, b: CellShot, limits: Limits) -> Iterator[_Raw]:
     for name in sorted(a.fields.keys() | b.fields.keys()):
         one, other = a.fields.get(name), b.fields.get(name)
+        if one == other and a.examined == b.examined:
+            continue
         if one and other:
             if one.kind != other.kind:
                 change = _change((one.kind,), (other.kind,))
@@ -166,42 +166,6 @@ def _fields(a: CellShot, b: CellShot, limits: Limits) -> Iterator[_Raw]:
             lost = share[0] > share[1]
             text = f"{'no longer has' if lost else 'now has'} {what} {name}"
             yield _Raw(Kind.FIELD_MISSING if lost else Kind.FIELD_NEW, name, text, name)
-
-
-def _delays(a: Snapshot, b: Snapshot, limits: Limits) -> Iterator[Finding]:
-    left_out = incomparable_delays(a, b, limits)
-    for each in sorted(a.delays.keys() & b.delays.keys() - left_out.keys()):
-        moved = delay_moved(a.delays[each], b.delays[each], limits)
-        if moved:
-            medians = " → ".join(
-                "beyond the waiting" if seconds is None else f"{seconds:.0f} s"
-                for seconds in (moved.before_seconds, moved.now_seconds)
-            )
-            title = f"{each.channel}: the delay of {each} calls moved: median {medians} (x{moved.ratio:.2f})"
-            evidence = tuple(
-                Evidence(side=side, cell=str(each), source=s.source, note=_numbers(s.delays[each], moved.p_value))
-                for side, s in (("A", a), ("B", b))
-            )
-            where = CellId(ALL, ALL, each.channel)
-            yield Finding(kind=Kind.DELAY, cell=where, subject=str(each), title=title, evidence=evidence)
-
-
-def _numbers(delays: Delays, p: float) -> str:
-    return f"{len(delays.observed)} delays, {len(delays.censored)} censored, log-rank p = {p:.1g}"
-
-
-def incomparable_delays(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> dict[DelayClass, str]:
-    """Return the delay classes that cannot be compared, and why."""
-    told = {}
-    for each in a.delays.keys() | b.delays.keys():
-        fewest = min(s.delays.get(each, Delays()).n for s in (a, b))
-        if a.no_delays or b.no_delays:
-            told[each] = a.no_delays or b.no_delays
-        elif a.target != b.target:
-            told[each] = f"A ran on {a.target}, B on {b.target}"
-        elif fewest < limits.min_calls:
-            told[each] = f"only {fewest} calls on one side"
-    return told
 
 
 def _folded(shown: Mapping[CellId, _Raw], could: Sequence[CellId]) -> Iterator[tuple[CellId, tuple[CellId, ...]]]:

@@ -13,6 +13,7 @@ from harness.analyse.snapshot import CellId
 from harness.errors import UsageError
 
 _KEYS = {"id", "cell", "kind", "subject", "reason", "expires"}
+_FINDING_ID = re.compile(r"[0-9a-f]{12}")
 _EXAMPLE = '[[deviation]] id = "…" (or cell = "PutBucketAcl[*-cloudtrail]"), reason = "…", expires = 2027-01-31'
 
 
@@ -21,7 +22,7 @@ class Deviation:
     """One reviewed entry.
 
     Attributes:
-        id: A finding's id, or ``""``.
+        id: Of a finding, or of a documented statement; or ``""``.
         cell, kind, subject: Globs (``*``, ``?``); all three must match. ``cell`` beside an id only says where it is.
         expires: The last day on which the entry counts.
         number: Its place in the file, from 1.
@@ -46,6 +47,15 @@ class Deviation:
             return finding.id == self.id
         pairs = ((self.cell, str(finding.cell)), (self.kind, finding.kind.value), (self.subject, finding.subject))
         return all(not pattern or _like(pattern, text) for pattern, text in pairs)
+
+    @property
+    def is_about_statement(self) -> bool:
+        """Whether the id is that of a documented statement, and not of a finding."""
+        return bool(self.id) and not _FINDING_ID.fullmatch(self.id)
+
+    def names(self, cell: str, statement: str) -> bool:
+        """Tell whether a case is what the entry is about: by the id of its statement, or by its cell."""
+        return self.id == statement if self.id else _like(self.cell, cell)
 
     def covers(self, cell: CellId) -> bool:
         """Tell whether a cell lies where the deviation is; an entry that does not say may be about any."""
@@ -107,7 +117,7 @@ def sort_out(
     """
     excused: dict[str, Deviation] = {}
     added = []
-    for entry in known:
+    for entry in (each for each in known if not each.is_about_statement):
         hits = [finding for finding in findings if entry.matches(finding)]
         if today > entry.expires:
             added.append(_about(entry, Kind.KNOWN_EXPIRED, f"expired on {entry.expires}", source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -48,27 +49,26 @@ class Presence(NamedTuple):
 
 
 class DelayClass(NamedTuple):
-    """Calls whose delays are compared as one distribution: channel, level, and ``read`` or ``write``."""
+    """Calls whose delays are compared as one distribution (docs/measurement.md)."""
 
     channel: str
-    level: str
-    effect: str
+    region: str
+    category: str
+    access: str
 
     def __str__(self) -> str:
-        return f"{self.level} {self.effect}"
+        return " ".join(part for part in self[1:] if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """Delays of one class in seconds: those that were seen, and how long was waited for those that were not."""
+class Delays(NamedTuple):
+    """Delays of one class, each as two bounds in seconds: equal if seen, the upper one infinite if censored."""
 
-    observed: tuple[float, ...] = ()
-    censored: tuple[float, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
 
     @property
-    def n(self) -> int:
-        """All calls, with a record or without."""
-        return len(self.observed) + len(self.censored)
+    def censored(self) -> int:
+        """How many were not seen to end."""
+        return sum(1 for _, upper in self.bounds if upper == math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

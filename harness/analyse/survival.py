@@ -226,7 +226,7 @@ class _Curve:
 
     def mean(self, seconds: float) -> tuple[float, np.float64, int]:
         """The mean delay, each counted up to a time; its variance (Greenwood's formula); how many of them had ended."""
-        inside = self.times < seconds
+        inside = self.times <= seconds
         edges = np.concatenate([[0.0], self.times[inside], [seconds]])
         areas = np.diff(edges) * np.concatenate([[1.0], self.survival[inside]])
         variance, ended = np.sum(areas[::-1].cumsum()[::-1][1:] ** 2 * self.hazards[inside]), int(inside.sum())

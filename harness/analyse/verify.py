@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import groupby
 
 from harness import catalogue
@@ -133,7 +134,7 @@ class Seen:
         deliveries = {channel: tuple(found.values()) for channel, found in files.items()}
         return cls(by_key, dict(pairs), dict(of_row), deliveries, tuple(own))
 
-    @property
+    @cached_property
     def channels(self) -> tuple[str, ...]:
         """The channels of the run."""
         return tuple(dict.fromkeys(channel for _, _, channel in self.cells))

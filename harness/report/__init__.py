@@ -49,9 +49,17 @@ def write_all(result: Result) -> list[Path]:
     Raises:
         JournalError: A file cannot be written.
     """
-    from harness.report import matrix_csv, matrix_json, matrix_md, parquet  # noqa: PLC0415 - pandas loads slowly
+    from harness.report import (  # noqa: PLC0415 - pandas and scipy load slowly
+        delay,
+        logjam_tables,
+        matrix_csv,
+        matrix_json,
+        matrix_md,
+        parquet,
+    )
 
+    writers = (matrix_csv, matrix_json, matrix_md, parquet, delay, logjam_tables)
     try:
-        return [path for writer in (matrix_csv, matrix_json, matrix_md, parquet) for path in writer.write(result)]
+        return [path for writer in writers for path in writer.write(result)]
     except OSError as error:
         raise JournalError(f"cannot write the reports in {result.folder}: {error} (is the disk full?)") from error

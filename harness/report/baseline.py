@@ -7,8 +7,9 @@ censoring. It holds no value that differs between runs, and no account id.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from harness.model import Verdict
 VERSION_KEY = "baseline_version"
 """The member that tells a baseline from a matrix."""
 BASELINE_VERSION = 1
+_DELAY_CLASS = DelayClass._fields[1:]
 
 
 def document(run: Snapshot) -> dict[str, Any]:
@@ -44,10 +46,9 @@ def document(run: Snapshot) -> dict[str, Any]:
         if shot.wrong:
             told["wrong"] = sorted(shot.wrong)
         cells.append(told)
-    delays: dict[str, dict[str, Any]] = {}
+    delays: dict[str, list[dict[str, Any]]] = {}
     for name, each in sorted(run.delays.items()):
-        told = {"observed": _rounded(each.observed), "censored": _rounded(each.censored)}
-        delays.setdefault(name.channel, {})[str(name)] = told
+        delays.setdefault(name.channel, []).append(dict(zip(_DELAY_CLASS, name[1:], strict=True)) | _bounds(each))
     return {
         "headline": run.headline,
         VERSION_KEY: BASELINE_VERSION,
@@ -81,8 +82,20 @@ def _presence(presence: Presence, examined: int) -> str:
     return presence.kind if presence.present == examined else f"{presence.kind} {presence.present}"
 
 
-def _rounded(seconds: Iterable[float]) -> list[float]:
-    return sorted(round(each, 1) for each in seconds)
+def _bounds(delays: Delays) -> dict[str, list[Any]]:
+    """Return delays that were seen, those known as intervals, and how long the missing ones were waited for."""
+    rounded = sorted((round(lower, 1), round(upper, 1)) for lower, upper in delays.bounds)
+    return {
+        "seen": [lower for lower, upper in rounded if lower == upper],
+        "between": [[lower, upper] for lower, upper in rounded if lower < upper < math.inf],
+        "censored": [lower for lower, upper in rounded if upper == math.inf],
+    }
+
+
+def _delays(told: Mapping[str, Any]) -> Delays:
+    between = ((lower, upper) for lower, upper in told["between"])
+    censored = ((lower, math.inf) for lower in told["censored"])
+    return Delays((*((each, each) for each in told["seen"]), *between, *censored))
 
 
 def write(run: Snapshot, path: Path) -> Path:
@@ -141,9 +154,9 @@ def read(document: Mapping[str, Any], source: str) -> Snapshot:
             wrong=dict.fromkeys(each.get("wrong", ()), ""),
         )
     delays = {
-        DelayClass(channel, *name.split(" ", 1)): Delays(tuple(told["observed"]), tuple(told["censored"]))
+        DelayClass(channel, *(told[name] for name in _DELAY_CLASS)): _delays(told)
         for channel, classes in document["delays"].items()
-        for name, told in classes.items()
+        for told in classes
     }
     return Snapshot(
         source=source,

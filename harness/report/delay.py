@@ -173,8 +173,8 @@ def _delays(each: DelayRow) -> list[str]:
     if each.estimate is None:
         return ["–"] * (len(QUANTILES) + 1)
     longest = each.estimate.maximum
-    told = [each.estimate.quantiles[share] for share in QUANTILES]
-    return [_shown(one, *_unit(one)) for one in (*told, Measured(longest.value, longest.low, None))]
+    seen = Measured(longest.value, longest.low if longest.value is None else None, None)
+    return [_shown(one, *_unit(one)) for one in (*(each.estimate.quantiles[p] for p in QUANTILES), seen)]
 
 
 def _shares(each: DelayRow) -> list[str]:
@@ -200,8 +200,13 @@ def _unit(measured: Measured) -> tuple[str, float]:
 
 def _shown(measured: Measured, unit: str, one: float) -> str:
     """Return ``4.28 min (4.03 to 4.48)``, or what is known of it."""
-    value, low, high = (None if x is None else f"{x / one:.3g}" for x in (measured.value, measured.low, measured.high))
+    value, low, high = (None if x is None else _digits(x / one) for x in (measured.value, measured.low, measured.high))
     limits = f"{low} to {high}" if low and high else f"> {low}" if low else f"< {high}" if high else ""
     if value is None:
         return f"{limits} {unit}" if limits else "–"
     return f"{value} {unit} ({limits})" if limits else f"{value} {unit}"
+
+
+def _digits(number: float) -> str:
+    """Return three digits, or five just below 100, which nearly all is not."""
+    return f"{number:.5g}" if 99 < number < 100 else f"{number:.3g}"

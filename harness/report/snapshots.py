@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness import catalogue
 from harness.analyse.snapshot import KEPT_VALUES, CellId, CellShot, DelayClass, Delays, Presence, Snapshot
 from harness.errors import UsageError
-from harness.model import Verdict
+from harness.journal import FILE_NAME
+from harness.model import Level, Verdict
 from harness.report import baseline
 
 MATRIX = "matrix.json"
-_FACTS = ("seed", "repeats", "channels", "started_at", "s3logjam", "botocore", "interrupted")
+_FACTS = ("region", "seed", "repeats", "channels", "started_at", "s3logjam", "botocore", "interrupted")
 _INDEX = re.compile(r"\[\d+\]")
 _ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 _READS = ("GET", "HEAD", "OPTIONS")
@@ -43,33 +43,35 @@ def load(path: Path) -> Snapshot:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{file} is neither a matrix.json nor a baseline.json of this version ({error!r})") from error
-    if path.is_dir() and all((path / f"{name}.parquet").is_file() for name in ("calls", "records")):
-        from harness.report.evidence import with_evidence  # noqa: PLC0415 - pyarrow loads slowly
+    if (path / FILE_NAME).is_file():
+        from harness.report.evidence import with_evidence  # noqa: PLC0415 - scipy loads slowly
 
         return with_evidence(snapshot, path)
     return snapshot
 
 
-@cache
-def delay_class(cell: CellId) -> DelayClass:
-    """Return the class of calls whose delays are compared together."""
+def _delay_class(cell: CellId, shot: CellShot, region: str) -> DelayClass:
+    """Return the class of a cell's calls: by its records, or else by the catalogue and the method."""
     operation = catalogue.find(cell.operation)
-    if operation is None:
-        return DelayClass(cell.channel, "other", "call")
-    return DelayClass(cell.channel, operation.level.value, "read" if operation.method in _READS else "write")
+    is_data = operation is not None and operation.level is Level.OBJECT
+    is_read = operation is not None and operation.method in _READS
+    category = "".join(shot.values.get("eventCategory", ())).lower() or ("data" if is_data else "management")
+    read_only = "".join(shot.values.get("readOnly", ("true" if is_read else "false",)))
+    return DelayClass(cell.channel, region, category, "read" if read_only == "true" else "write")
 
 
 def from_matrix(document: Mapping[str, Any], source: str) -> Snapshot:
     """Reduce a ``matrix.json``. It has the delays of calls that were made once; of repeated ones only summaries."""
     cells: dict[CellId, CellShot] = {}
-    delays: dict[DelayClass, list[float]] = {}
+    delays: dict[DelayClass, list[tuple[float, float]]] = {}
     no_delays = ""
     for each in document["cells"]:
         cell = CellId(each["operation"], each["variant"], each["channel"])
         shot = cells[cell] = _shot(each)
         delay = each["delay"]
         if delay and delay["n"] == 1:
-            delays.setdefault(delay_class(cell), []).append(delay["p50_seconds"])
+            name = _delay_class(cell, shot, document["run"].get("region", ""))
+            delays.setdefault(name, []).append((delay["p50_seconds"], delay["p50_seconds"]))
         elif delay:
             no_delays = f"{MATRIX} alone holds no single delays of repeated calls"
         if shot.verdict in (Verdict.PENDING, Verdict.PARTLY):

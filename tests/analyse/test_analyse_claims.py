@@ -116,8 +116,11 @@ def calls_of_three_families() -> list[str]:
 @cache
 def cases() -> Mapping[str, list[tuple[ClaimVerdict, Seen]]]:
     everything = default_run()
-    acl, refused = {"ACL": "private"}, {("GetObject", "denied"): LOGGED, ("GetObject", "anonymous"): LOGGED}
-    checksum = {"requestParameters.x-amz-sdk-checksum-algorithm": "SHA256"}
+    acl, owner = {"ACL": "private"}, {"ACL": "bucket-owner-full-control"}
+    refused = {("GetObject", "denied"): LOGGED, ("GetObject", "anonymous"): LOGGED}
+    checksum = dict.fromkeys(
+        ("requestParameters.x-amz-sdk-checksum-algorithm", "requestParameters.ChecksumAlgorithm"), "SHA256"
+    )
     full = {"requestParameters.key": "k", "additionalEventData.x": 1, "resources[0].ARN": "a"}
     head_bucket = partial(rows, "HeadBucket")
     listing = partial(rows, "ListObjectsV2")
@@ -209,12 +212,8 @@ def cases() -> Mapping[str, list[tuple[ClaimVerdict, Seen]]]:
             (UNDETERMINED, a_run(rows("PutObjectAcl", server_access=[line("L", acl_required="Yes")]))),
             (CONTRADICTED, a_run(rows("PutObjectAcl", server_access=[line("L")]))),
             (CONTRADICTED, a_run(rows("GetObject", cloudtrail=[event("E", **yes)]))),
-            (
-                CONTRADICTED,
-                asking(
-                    ["PutObject"], {"ACL": "bucket-owner-full-control"}, "canned-acl", cloudtrail=[event("E", **yes)]
-                ),
-            ),
+            (UNDETERMINED, asking(["PutObject"], acl, "canned-acl", cloudtrail=[event("E", **yes)])),
+            (CONTRADICTED, asking(["PutObject"], owner, "canned-acl", cloudtrail=[event("E", **yes)])),
         ],
         "AWS-32": [(UNDETERMINED, puts()), (CONTRADICTED, arriving_as("s3://logs/odd"))],
         "AWS-33": [(CONFIRMED, puts()), (CONTRADICTED, arriving_as("s3://trail/odd.json.gz"))],

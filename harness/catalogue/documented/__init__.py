@@ -240,6 +240,8 @@ def _lines(text: str, name: str) -> Iterator[_Line]:
         reader.fieldnames = header
         for row in reader:
             line = _Line(name, reader.line_num, row)
+            if not any(cell for cell in row.values()):
+                continue  # what spreadsheets leave below a table
             if None in row:
                 raise line.error(header[-1], f"more cells than the {len(header)} of the header (quotes missing?)")
             yield line
