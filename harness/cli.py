@@ -321,7 +321,7 @@ def verify(
     from harness.verify import verify as hold  # noqa: PLC0415
 
     result = hold(run_path, against)
-    typer.echo(as_json(result) if output is TextOutput.JSON else as_text(result))
+    typer.echo(as_json(result).rstrip() if output is TextOutput.JSON else as_text(result))
     raise typer.Exit(result.exit_code)
 
 
@@ -364,7 +364,7 @@ def corpus(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("corpus.jsonl"),
 ) -> None:
-    """Export calls with their records as JSON Lines, names replaced, so that parsers elsewhere can be tested on them."""
+    """Export calls with their records as JSON Lines, names replaced, so that parsers can be tested on them."""
     from harness.corpus import export  # noqa: PLC0415 - pandas loads slowly
 
     done = export(run_path, out)

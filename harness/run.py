@@ -309,6 +309,17 @@ class Run:
 
 def analyse(journal: Journal, folder: Path) -> Result:
     """Build the matrix of a journal and write all reports into a folder."""
+    result = read(journal, folder)
+    write_all(result)
+    return result
+
+
+def read(journal: Journal, folder: Path) -> Result:
+    """Build the matrix of a journal, and write nothing.
+
+    Raises:
+        JournalError: The journal holds no run.
+    """
     calls = journal.calls()
     joiner = Joiner(calls)
     paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in journal.records()]
@@ -324,7 +335,7 @@ def analyse(journal: Journal, folder: Path) -> Result:
         channels=facts["absence_seconds"],
         polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
     )
-    result = Result(
+    return Result(
         folder=folder,
         facts=facts,
         cells=cells,
@@ -334,8 +345,6 @@ def analyse(journal: Journal, folder: Path) -> Result:
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
     )
-    write_all(result)
-    return result
 
 
 def _outstanding(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
-from harness.analyse import matrix
 from harness.analyse.claims import check_claims
-from harness.analyse.join import Joiner
 from harness.analyse.verify import Check, Seen, check_table
 from harness.catalogue import documented
 from harness.errors import UsageError
@@ -15,6 +12,7 @@ from harness.journal import FILE_NAME, Journal
 from harness.report import verification
 from harness.report.verification import VerifyResult
 from harness.results import run_folder
+from harness.run import read
 
 __all__ = ["CLAIMS", "DEFAULT", "VerifyResult", "verify"]
 
@@ -46,11 +44,13 @@ def verify(run: str | Path, against: str | Path = DEFAULT) -> VerifyResult:
     else:
         title, statements = name, _own(Path(against))
     folder = run_folder(run)
-    facts, seen = _read(folder)
+    with Journal(folder / FILE_NAME) as journal:
+        measured = read(journal, folder)
+    seen = Seen.of(measured.cells, measured.calls, measured.paired)
     checks: list[Check] = check_table(statements, seen, name, whole=name != _ARTICLE)
     if name in (CLAIMS, _ARTICLE):
         checks += check_claims((c for c in documented.claims() if name == CLAIMS or c.id.startswith("NS-")), seen)
-    result = VerifyResult(folder=folder, facts=facts, against=name, title=title, checks=tuple(checks))
+    result = VerifyResult(folder=folder, facts=measured.facts, against=name, title=title, checks=tuple(checks))
     verification.write(result)
     return result
 
@@ -60,20 +60,3 @@ def _own(path: Path) -> tuple[documented.Claim, ...]:
         there = ", ".join((*documented.TABLES, CLAIMS))
         raise UsageError(f"there is no table {path}: give {there}, or the path of a CSV file")
     return documented.read(path)
-
-
-def _read(folder: Path) -> tuple[dict[str, object], Seen]:
-    """Build a run's cells again from its journal, as ``run.analyse`` does, and write nothing."""
-    with Journal(folder / FILE_NAME) as journal:
-        calls, facts = journal.calls(), journal.facts()
-        joiner = Joiner(calls)
-        paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in journal.records()]
-        cells = matrix.build(
-            planned=journal.planned(),
-            failures={cell: why for (cell, _), (_, why) in journal.executions().items() if why},
-            joiner=joiner,
-            calls=calls,
-            channels=facts["absence_seconds"],
-            polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
-        )
-    return facts, Seen.of(cells, calls, paired)

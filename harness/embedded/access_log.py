@@ -10,7 +10,6 @@ from harness.embedded.lifecycle import Action
 from harness.embedded.principals import ACCOUNT_ID, canonical_id
 
 _SIGNATURE = re.compile(r"(X-Amz-Signature=|[?&]Signature=)[^&\s]+")
-_SETS_ACL = ("PutBucketAcl", "PutObjectAcl")
 
 
 def lines_of(exchange: Exchange) -> list[tuple[str, str]]:
@@ -80,7 +79,6 @@ def _line(
     quiet = related or request.method == "HEAD" or exchange.status >= 300
     shown_size = size if related else exchange.object_size
     uri = f"{request.method} {_SIGNATURE.sub(_mask, request.target)} HTTP/1.1"
-    acl = exchange.behaviour.operation in _SETS_ACL or "x-amz-acl" in request.headers
     fields = [
         canonical_id(ACCOUNT_ID),
         bucket,
@@ -107,7 +105,7 @@ def _line(
         request.host or "-",
         "-",
         exchange.access_point or "-",
-        "Yes" if acl and not related else "-",
+        "Yes" if exchange.acl_required and not related else "-",
         "-",
     ]
     return " ".join(fields)

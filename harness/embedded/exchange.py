@@ -109,3 +109,9 @@ class Exchange:
     members: tuple[tuple[str, str | None], ...] = ()
     failed_authentication: bool = False
     access_point: str | None = None
+
+    @property
+    def acl_required(self) -> bool:
+        """Whether the request sets an ACL that needs one (S3 User Guide, ACL overview, aclRequired)."""
+        canned = self.request.headers.get("x-amz-acl", "bucket-owner-full-control")
+        return self.behaviour.operation in ("PutBucketAcl", "PutObjectAcl") or canned != "bucket-owner-full-control"

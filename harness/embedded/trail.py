@@ -16,7 +16,7 @@ from harness.embedded.switches import Behaviours
 
 REGION = "us-east-1"
 _READ_PREFIXES = ("Get", "List", "Head", "Select")
-_NO_BODY = ("DeleteObjects", "CompleteMultipartUpload", "SelectObjectContent", "PutObjectAnnotation")
+_NO_BODY = ("DeleteObjects", "CompleteMultipartUpload", "PutObjectAnnotation")
 _PARAMETERS_LIMIT_BYTES = 100 * 1024
 _TEXT_LIMIT = 1024
 Event = dict[str, Any]
@@ -158,6 +158,8 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         "httpStatusCode": exchange.status,
         "x-amz-id-2": exchange.host_id,
     }
+    if exchange.acl_required:
+        additional["aclRequired"] = "Yes"
     if exchange.object_size is not None and not management:
         additional["objectSize"] = exchange.object_size
     event: Event = {

@@ -123,13 +123,11 @@ def _slower(run: Snapshot, channel: str, factor: float) -> Snapshot:
 
 
 def test_a_delay_that_moved_in_one_class_only_is_found_for_that_class(clean: Snapshot) -> None:
-    name = max(clean.delays, key=lambda each: (each.channel == SERVER_ACCESS, -len(clean.delays[each].bounds)))
-    smallest = min(
-        (each for each in clean.delays if each.channel == SERVER_ACCESS), key=lambda e: len(clean.delays[e].bounds)
-    )
-    assert name == smallest
-    slower = replace(clean, delays=dict(clean.delays) | {name: _slower(clean, SERVER_ACCESS, 3).delays[name]})
-    assert told(compare(clean, slower)) == [(Kind.DELAY, "*[*-server-access]", f"{name} calls")]
+    few, many = DelayClass(SERVER_ACCESS, "r", "data", "read"), DelayClass(SERVER_ACCESS, "r", "data", "write")
+    delays = Delays(tuple((3000.0 + n, 3000.0 + n) for n in range(20)))
+    before = replace(clean, delays={few: delays, many: Delays(delays.bounds * 10)})
+    slower = replace(before, delays={few: _slower(before, SERVER_ACCESS, 2).delays[few], many: before.delays[many]})
+    assert told(compare(before, slower)) == [(Kind.DELAY, "*[*-server-access]", "r data read calls")]
 
 
 def test_records_that_have_not_come_count_as_censored_and_not_as_fast_ones() -> None:

@@ -63,7 +63,7 @@ def test_the_curve_agrees_with_one_that_was_computed_by_hand() -> None:
     assert (found.n, found.censored) == (7, 3)
 
 
-@quick
+@settings(max_examples=15, deadline=None)
 @given(DELAYS)
 def test_without_censoring_shares_are_those_of_the_sample_with_exact_binomial_limits(delays: list[float]) -> None:
     found = estimated(*map(exact, delays))
@@ -362,7 +362,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(censoring: float, 
     source = np.random.default_rng(20260401)
     truth = {share: 150 * math.exp(0.6 * stats.norm.ppf(share)) for share in shares}
     covered = dict.fromkeys(shares, 0)
-    for _ in range(400):
+    for _ in range(300):
         delays = source.lognormal(math.log(150), 0.6, 120)
         ends = source.uniform(0, censoring, 120) if censoring < math.inf else np.full(120, math.inf)
         found = estimated(*(exact(d) if d <= c else censored(c) for d, c in zip(delays, ends, strict=True)))
@@ -371,4 +371,4 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(censoring: float, 
             assert low is not None
             covered[share] += low <= truth[share] <= (high if high is not None else math.inf)
     for share in shares:
-        assert 0.92 <= covered[share] / 400 <= 0.98
+        assert 0.91 <= covered[share] / 300 <= 0.98
