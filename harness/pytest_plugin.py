@@ -6,6 +6,7 @@ Every pytest session of the environment loads this module, so nothing but pytest
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Take part in the session only where a run or a target is given."""
     run, target = config.getoption("logjam_run"), config.getoption("logjam_target")
+    made = getattr(config, "workerinput", {}).get("logjam_run")  # xdist: by the session that started this worker
     if run and target:
         raise pytest.UsageError("--logjam-run and --logjam-target exclude each other")
     if config.getoption("logjam_against") and config.getoption("logjam_baseline"):
@@ -42,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if run or target:
         plugin = _Matrix(config)
         config.pluginmanager.register(plugin, "s3logjam-matrix")
-        if run:
-            plugin.use(Path(run))
+        if made or run:
+            plugin.use(Path(made or run))
 
 
 class _Matrix:
@@ -53,7 +55,6 @@ class _Matrix:
         self._config = config
         self._file: Path | None = None
         self._cases: list[Case] | None = None
-        self._headlines: tuple[str, ...] = ()
 
     def use(self, run: Path) -> None:
         """Collect the run's matrix: beside the paths that were given, and instead of the default ones."""
@@ -66,11 +67,15 @@ class _Matrix:
         self._config.args[:] = [*others, *chosen]
 
     def pytest_sessionstart(self) -> None:
-        """Make the run, once: xdist's workers start after this and are given its folder."""
+        """Make the run, once: xdist's workers start after this."""
         if self._file is None:
-            folder = _run(self._config)
-            self._config.option.logjam_run, self._config.option.logjam_target = str(folder), None
-            self.use(folder)
+            self.use(_run(self._config))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give the run's folder to a worker of xdist."""
+        if self._file is not None:
+            node.workerinput["logjam_run"] = str(self._file.parent)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect the matrix."""
@@ -80,16 +85,19 @@ class _Matrix:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say where the matrix comes from, and what that proves."""
-        from harness.report.safe import visible  # noqa: PLC0415
+        from harness.errors import LogjamError  # noqa: PLC0415
+        from harness.report.snapshots import headline  # noqa: PLC0415
 
-        self.cases()
-        for line in self._headlines:
-            terminalreporter.write_line(f"s3logjam {visible(line)}")
+        baseline = self._config.getoption("logjam_baseline")
+        sides = [self._config.invocation_params.dir / baseline] if baseline else []
+        for side in [*sides, self._file.parent] if self._file else []:
+            with suppress(LogjamError):  # collection has told it
+                terminalreporter.write_line(f"s3logjam: {_inert(headline(side))}")
 
     def cases(self) -> list[Case]:
         """Return the cases, made once."""
         if self._cases is None and self._file is not None:
-            self._cases, self._headlines = _cases(self._config, self._file.parent)
+            self._cases = _cases(self._config, self._file.parent)
         return self._cases or []
 
 
@@ -143,7 +151,7 @@ class Contradiction(AssertionError):
     """What was measured is not what was expected; the text is the evidence."""
 
 
-def _cases(config: pytest.Config, run: Path) -> tuple[list[Case], tuple[str, ...]]:
+def _cases(config: pytest.Config, run: Path) -> list[Case]:
     """Hold the run against what was asked for; without that, against what its own scenarios declare."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
@@ -154,20 +162,18 @@ def _cases(config: pytest.Config, run: Path) -> tuple[list[Case], tuple[str, ...
     against, baseline = config.getoption("logjam_against"), config.getoption("logjam_baseline")
     known = base / config.getoption("logjam_known") if config.getoption("logjam_known") else None
     if baseline:
-        result = diff(base / baseline, run, known)
-        return cases.cases_of_diff(result), result.headlines
+        return cases.cases_of_diff(diff(base / baseline, run, known))
     if against:
         from harness.verify import verify  # noqa: PLC0415
 
         # A table's name, or a file beside which pytest was started.
         found = verify(run, base / against if (base / against).is_file() else against)
-        made, headline = cases.cases_of_checks(found.checks), f"{run} · {found.headline} · {found.title}"
+        made = cases.cases_of_checks(found.checks)
     else:
         from harness.report.snapshots import load  # noqa: PLC0415
 
-        snapshot = load(run)
-        made, headline = cases.cases_of_run(snapshot), f"{snapshot.source} · {snapshot.headline}"
-    return cases.excuse(made, read_known(known), datetime.now(UTC).date()), (headline,)
+        made = cases.cases_of_run(load(run, with_delays=False))
+    return cases.excuse(made, read_known(known), datetime.now(UTC).date())
 
 
 def _run(config: pytest.Config) -> Path:

@@ -21,12 +21,10 @@ from typing import Any
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-from moto.cloudtrail.models import cloudtrail_backends
-from moto.s3.models import s3_backends
 from moto.s3control.models import s3control_backends
 
 from harness.clock import ScaledClock
-from harness.embedded import front, signature
+from harness.embedded import front, signature, state
 from harness.embedded.authorization import actions, allowed, identity_policies
 from harness.embedded.configurations import (
     Configurations,
@@ -95,13 +93,13 @@ class Guard:
     ) -> None:
         self.moto, self.clock, self.switches = moto, clock, switches
         self.ids = random.Random(f"{seed}:ids")  # noqa: S311 - ids need to look right, not to be secret
-        self.configurations = Configurations(self._object_exists, self._lock_of, clock.now)
+        self.configurations = Configurations(state.object_exists, state.lock_of, clock.now)
         self.delivery = LogDelivery(
-            clock=clock, seed=seed, put_object=self._put_log_object, trails=self._trails, switches=switches
+            clock=clock, seed=seed, put_object=state.put_log_object, trails=state.trails, switches=switches
         )
 
         self.lifecycle = Lifecycle(
-            clock, self._backend, lambda action: self.delivery.observe_action(action, self._logging_of)
+            clock, state.backend, lambda action: self.delivery.observe_action(action, self._logging_of)
         )
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
@@ -125,11 +123,11 @@ class Guard:
         request = handling.request
         handling.operation = _form(request) or identify(request)
         before = self._logging_of(request.bucket)
-        source = self._copy_source(handling.operation, request)
-        size = self._object_size(request)
+        source = state.copy_source(handling.operation, request)
+        size = state.object_size(request)
         reply = with_ids(self._serve(handling), identifier, host_id)
         request = handling.request
-        code, message = error_of(reply, request, self._bucket_exists(request.bucket))
+        code, message = error_of(reply, request, state.bucket_exists(request.bucket))
         exchange = Exchange(
             request=request,
             behaviour=behaviour_of(handling.operation, request, self.switches),
@@ -143,7 +141,7 @@ class Guard:
             response_bytes=0 if request.method == "HEAD" else len(reply.body),
             error_code=code,
             error_message=message,
-            object_size=_first(self._object_size(request), size),
+            object_size=_first(state.object_size(request), size),
             copy_source=source,
             members=deleted_members(handling.operation, request, reply),
             failed_authentication=handling.failed_authentication,
@@ -200,7 +198,7 @@ class Guard:
             RefusedError: NoSuchBucket.
         """
         directory = operation in _NOT_SERVED or operation == "CreateBucket"
-        if request.bucket and not directory and not self._bucket_exists(request.bucket):
+        if request.bucket and not directory and not state.bucket_exists(request.bucket):
             raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
 
     def _authorize(self, handling: _Handling) -> None:
@@ -221,21 +219,21 @@ class Guard:
             wanted = [(action.action, action.arn(request.bucket, request.key))]
         else:
             wanted = [(f"s3:{operation.removeprefix('s3control:')}", "*")]
-        source = self._copy_source(operation, request)
+        source = state.copy_source(operation, request)
         if source:
             wanted.append(("s3:GetObject", f"arn:aws:s3:::{source[0]}/{source[1]}"))
         if not all(self._allowed(principal, *each, request.bucket) for each in wanted):
             raise RefusedError("AccessDenied", "Access Denied", 403)
 
     def _allowed(self, principal: Principal, action: str, arn: str, bucket: str | None) -> bool:
-        found = self._backend().buckets.get(bucket)
+        found = state.backend().buckets.get(bucket)
         policy = json.loads(found.policy) if found is not None and found.policy else None
         policies = identity_policies(principal)
         owner = ACCOUNT_ID if bucket else principal.account_id
         if allowed(principal, action, arn, policies, policy, owner, {"aws:SecureTransport": "true"}):
             return True
         # An object whose ACL lets everybody read.
-        key = self._key(bucket, arn.partition("/")[2])
+        key = state.key(bucket, arn.partition("/")[2])
         return action == "s3:GetObject" and key is not None and bool(key.acl and key.acl.public_read)
 
     def _run(self, operation: str, handling: _Handling) -> Reply:
@@ -246,14 +244,14 @@ class Guard:
             parse_body(request.body)
         self._check_state(operation, request)
         if operation == "CorsPreflight":
-            return front.preflight(request, self._bucket(request))
+            return front.preflight(request, state.bucket_of(request))
         if operation.startswith("Website"):
 
             def may_read(name: str) -> bool:
                 arn = f"arn:aws:s3:::{request.bucket}/{name}"
                 return self._allowed(ANONYMOUS, "s3:GetObject", arn, request.bucket)
 
-            reply, key = front.website(request, self._bucket(request), may_read)
+            reply, key = front.website(request, state.bucket_of(request), may_read)
             handling.request = replace(request, key=key)
             return reply
         reply = self.configurations.answer(operation, request) or self._moto(self._plain(handling))
@@ -278,16 +276,16 @@ class Guard:
         if operation == "CreateBucket" and not _BUCKET_NAME.fullmatch(request.bucket or ""):
             raise RefusedError("InvalidBucketName", "The specified bucket is not valid.", 400)
         upload = request.param("uploadId")
-        if upload is not None and upload not in self._bucket(request).multiparts:
+        if upload is not None and upload not in state.bucket_of(request).multiparts:
             message = (
                 "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted"
             )
             raise RefusedError("NoSuchUpload", message, 404)
-        if operation in _NEED_OBJECT and not self._object_exists(request.bucket or "", request.key or ""):
+        if operation in _NEED_OBJECT and not state.object_exists(request.bucket or "", request.key or ""):
             raise RefusedError("NoSuchKey", "The specified key does not exist.", 404)
-        source, wanted = self._copy_source(operation, request), request.headers.get("x-amz-copy-source-if-match")
+        source, wanted = state.copy_source(operation, request), request.headers.get("x-amz-copy-source-if-match")
         if source and wanted:
-            found = self._key(source[0], source[1])
+            found = state.key(source[0], source[1])
             if found is not None and found.etag.strip('"') != wanted.strip('"'):
                 message = "At least one of the pre-conditions you specified did not hold"
                 raise RefusedError("PreconditionFailed", message, 412)
@@ -327,7 +325,7 @@ class Guard:
         fields, content = front.form_fields(request)
         key = fields.get("key", "")
         handling.request = request = replace(request, key=key or None)
-        if not self._bucket_exists(bucket):
+        if not state.bucket_exists(bucket):
             raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
         try:
             access_key = front.check_form(fields, content, bucket, secret_of, datetime.now(UTC))
@@ -338,7 +336,7 @@ class Guard:
         handling.request = request = replace(request, access_key=access_key)
         if not self._allowed(handling.principal, "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", bucket):
             raise RefusedError("AccessDenied", "Access Denied", 403)
-        stored = self._backend().put_object(bucket, key, content or b"")
+        stored = state.backend().put_object(bucket, key, content or b"")
         stored.set_metadata({"Content-Type": fields.get("content-type", "binary/octet-stream")}, replace=True)
         status = {"200": 200, "201": 201}.get(fields.get("success_action_status", ""), 204)
         return Reply(status, b"", (("ETag", stored.etag),))
@@ -395,50 +393,9 @@ class Guard:
         date = f"{self.clock.now():%a, %d %b %Y %H:%M:%S} GMT"
         return (("x-amz-request-id", identifier), ("x-amz-id-2", host_id), ("Date", date), ("Server", "AmazonS3"))
 
-    @staticmethod
-    def _backend() -> Any:
-        return s3_backends[ACCOUNT_ID]["aws"]
-
-    def _bucket(self, request: Request) -> Any:
-        return self._backend().buckets[request.bucket]
-
-    def _bucket_exists(self, bucket: str | None) -> bool:
-        return bucket in self._backend().buckets
-
-    def _key(self, bucket: str | None, key: str | None) -> Any:
-        found = self._backend().buckets.get(bucket)
-        return found.keys.get(key) if found and key else None
-
-    def _object_exists(self, bucket: str, key: str) -> bool:
-        return self._key(bucket, key) is not None
-
-    def _object_size(self, request: Request) -> int | None:
-        return getattr(self._key(request.bucket, request.key), "size", None)
-
-    def _lock_of(self, bucket: str, key: str, version_id: str | None) -> tuple[str, str] | None:
-        found = self._backend().get_object(bucket, key, version_id=version_id)
-        return (found.lock_mode, str(found.lock_until)) if found is not None and found.lock_mode else None
-
     def _logging_of(self, bucket: str | None) -> LoggingConfiguration | None:
         body = self.configurations.kept(bucket or "", "Logging")
         return LoggingConfiguration.from_xml(body) if body else None
-
-    def _copy_source(self, operation: str | None, request: Request) -> tuple[str, str, int | None] | None:
-        if operation not in ("CopyObject", "UploadPartCopy"):
-            return None
-        named = unquote(request.headers["x-amz-copy-source"].partition("?")[0]).lstrip("/")
-        bucket, _, key = named.partition("/")
-        return bucket, key, getattr(self._key(bucket, key), "size", None)
-
-    @staticmethod
-    def _trails() -> list[Any]:
-        return [t for backend in list(cloudtrail_backends[ACCOUNT_ID].values()) for t in backend.trails.values()]
-
-    def _put_log_object(self, bucket: str, key: str, body: bytes, kind: str) -> bool:
-        if not self._bucket_exists(bucket):
-            return False
-        self._backend().put_object(bucket, key, body).set_metadata({"Content-Type": kind}, replace=True)
-        return True
 
 
 def _form(request: Request) -> str | None:

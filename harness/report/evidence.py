@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from harness.analyse import delays
 from harness.analyse.join import Joiner, Pair
 from harness.analyse.snapshot import CellId, DelayClass, Delays, Snapshot, Witness
 from harness.journal import FILE_NAME, Journal
-from harness.model import Role
+from harness.model import Call, Delivery, Record, Role
 
 _MAX_WITNESSES = 3
 
 
-def with_evidence(run: Snapshot, folder: Path) -> Snapshot:
-    """Return a run's snapshot with its delays and witnesses.
+def with_evidence(run: Snapshot, folder: Path, *, with_delays: bool) -> Snapshot:
+    """Return a run's snapshot with its witnesses, and its delays where they are wanted.
 
     Raises:
         JournalError: The journal cannot be read.
@@ -24,13 +25,8 @@ def with_evidence(run: Snapshot, folder: Path) -> Snapshot:
         facts, calls = journal.facts(), journal.calls()
         joiner = Joiner(calls)
         paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in journal.records()]
-    classes = {
-        DelayClass(row.channel, row.region, row.category, row.access): Delays(
-            tuple((each.lower_seconds, each.upper_seconds) for each in row.observations)
-        )
-        for row in delays.rows(calls, delays.pairs_of(paired), facts)
-        if delays.ALL not in (row.category, row.access)
-    }
+    if with_delays:
+        run = replace(run, delays=_delays(calls, paired, facts), no_delays="")
     seen: dict[CellId, tuple[list[int], list[Pair]]] = {}
     for call in calls:
         if call.role is Role.SUBJECT and call.cell:
@@ -39,7 +35,21 @@ def with_evidence(run: Snapshot, folder: Path) -> Snapshot:
                 numbers.append(call.number)
                 pairs += joiner.pairs(call, channel)
     witnesses = {cell: _witness(numbers, pairs) for cell, (numbers, pairs) in seen.items() if cell in run.cells}
-    return replace(run, delays=classes, no_delays="", witnesses=witnesses)
+    return replace(run, witnesses=witnesses)
+
+
+def _delays(
+    calls: Sequence[Call], paired: Sequence[tuple[Record, Delivery, Pair | None]], facts: Mapping[str, Any]
+) -> dict[DelayClass, Delays]:
+    from harness.analyse import delays  # noqa: PLC0415 - scipy loads slowly
+
+    return {
+        DelayClass(row.channel, row.region, row.category, row.access): Delays(
+            tuple((each.lower_seconds, each.upper_seconds) for each in row.observations)
+        )
+        for row in delays.rows(calls, delays.pairs_of(paired), facts)
+        if delays.ALL not in (row.category, row.access)
+    }
 
 
 def _witness(numbers: list[int], pairs: list[Pair]) -> Witness:

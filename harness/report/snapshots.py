@@ -22,32 +22,52 @@ _ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
-def load(path: Path) -> Snapshot:
+def load(path: Path, *, with_delays: bool = True) -> Snapshot:
     """Read one side of a comparison.
 
     Args:
         path: A run's folder, a ``matrix.json`` or a ``baseline.json``.
+        with_delays: Whether the single delays of a run's folder are wanted, which takes a second or two.
 
     Raises:
         UsageError: It is none of them.
     """
-    file = path / MATRIX if path.is_dir() else path
+    file, document = _read(path)
     try:
-        document = json.loads(file.read_text("utf-8"))
         if baseline.VERSION_KEY in document:
             return baseline.read(document, str(path))
         snapshot = from_matrix(document, str(path))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json of this version ({error!r})") from error
+    if (path / FILE_NAME).is_file():
+        from harness.report.evidence import with_evidence  # noqa: PLC0415 - it reads this module's snapshots
+
+        return with_evidence(snapshot, path, with_delays=with_delays)
+    return snapshot
+
+
+def headline(path: Path) -> str:
+    """Return the line that a run, a matrix or a baseline carries first.
+
+    Raises:
+        UsageError: It is none of them.
+    """
+    return f"{path} · {_read(path)[1].get('headline', '')}"
+
+
+def _read(path: Path) -> tuple[Path, dict[str, Any]]:
+    file = path / MATRIX if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text("utf-8"))
     except (OSError, UnicodeError) as error:
         raise UsageError(
             f"cannot read {path}: {error}; give a run's folder, a matrix.json or a baseline.json"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json of this version ({error!r})") from error
-    if (path / FILE_NAME).is_file():
-        from harness.report.evidence import with_evidence  # noqa: PLC0415 - scipy loads slowly
-
-        return with_evidence(snapshot, path)
-    return snapshot
+    except ValueError as error:
+        raise UsageError(f"{file} is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json")
+    return file, document
 
 
 def _delay_class(cell: CellId, shot: CellShot, region: str) -> DelayClass:

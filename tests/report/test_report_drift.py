@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -43,7 +45,9 @@ def clean() -> Snapshot:
 
 @pytest.fixture(scope="module")
 def drifted(clean: Snapshot) -> DiffResult:
-    faults = Faults(category={"HeadBucket": "management"}, added=True, lost=frozenset({("PutObject", CLOUDTRAIL)}))
+    faults = Faults(
+        category={"HeadBucket": "management"}, added=True, lost=frozenset({("GetBucketTagging", CLOUDTRAIL)})
+    )
     found = result(clean, replace(measured(traffic(seed=2, faults=faults), 2), headline="Target: other · real time"))
     category = next(f for f in found.findings if f.kind == "category")
     entry = Deviation(
@@ -99,7 +103,7 @@ def test_junit_has_a_case_for_each_cell_and_each_finding_about_a_channel(drifted
     assert suite is not None
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert len(cases) == len(drifted.a.cells) + 2
-    assert [cases["PutObject[ok-cloudtrail]"][0].tag, cases["HeadBucket[ok-cloudtrail]"][0].tag] == [
+    assert [cases["GetBucketTagging[ok-cloudtrail]"][0].tag, cases["HeadBucket[ok-cloudtrail]"][0].tag] == [
         "failure",
         "skipped",
     ]
@@ -137,10 +141,39 @@ def test_the_action_and_the_workflow_are_yaml_and_name_real_options() -> None:
     assert weekly[True]["schedule"][0]["cron"]
     (job,) = weekly["jobs"].values()
     assert job["permissions"] == {"contents": "read", "id-token": "write", "issues": "write"}
-    ours = next(step for step in job["steps"] if step.get("uses", "").endswith("deploy/github-action"))
+    ours = next(step for step in job["steps"] if "/deploy/github-action@" in step.get("uses", ""))
     assert set(ours["with"]) <= set(action["inputs"])
     used = {name for step in job["steps"] for name in action["outputs"] if f"outputs.{name}" in json.dumps(step)}
     assert used
+
+
+@pytest.mark.parametrize(("code", "drift"), [(0, "false"), (1, "true"), (4, None), (5, None)])
+def test_the_action_takes_only_codes_0_and_1_for_a_result(tmp_path: Path, code: int, drift: str | None) -> None:
+    action = yaml.safe_load((ROOT / "deploy" / "github-action" / "action.yml").read_text("utf-8"))
+    step = next(step for step in action["runs"]["steps"] if step.get("id") == "diff")
+    program = tmp_path / "s3logjam" / "bin" / "s3logjam"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
+    program.chmod(0o755)
+    told = tmp_path / "output"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_OUTPUT": str(told),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "BASELINE": "base line.json",
+        "KNOWN": "",
+        "RESULTS": "results",
+    }
+    bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(bash, env=environment, capture_output=True, text=True, check=False)
+    if drift is None:
+        assert done.returncode == code
+        assert not told.exists()
+    else:
+        assert done.returncode == 0, done.stderr
+        assert f"drift={drift}" in told.read_text()
+        assert "diff base line.json results/latest --output markdown" in (tmp_path / "summary").read_text()
 
 
 def test_no_expression_of_the_action_stands_in_a_script() -> None:

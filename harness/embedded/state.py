@@ -1,0 +1,72 @@
+"""What moto holds, read in-process: buckets, objects, trails. The only place that knows moto's S3 backend."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.s3.models import s3_backends
+
+from harness.embedded.principals import ACCOUNT_ID
+from harness.embedded.wire import Request
+
+
+def backend() -> Any:
+    """Return moto's S3 backend of the server's account."""
+    return s3_backends[ACCOUNT_ID]["aws"]
+
+
+def bucket_of(request: Request) -> Any:
+    """Return moto's bucket that a request names; it exists."""
+    return backend().buckets[request.bucket]
+
+
+def bucket_exists(bucket: str | None) -> bool:
+    """Tell whether there is such a bucket."""
+    return bucket in backend().buckets
+
+
+def key(bucket: str | None, name: str | None) -> Any:
+    """Return moto's object, None where there is none."""
+    found = backend().buckets.get(bucket)
+    return found.keys.get(name) if found and name else None
+
+
+def object_exists(bucket: str, name: str) -> bool:
+    """Tell whether there is such an object."""
+    return key(bucket, name) is not None
+
+
+def object_size(request: Request) -> int | None:
+    """Return the size in bytes of the object that a request names, None where there is none."""
+    return getattr(key(request.bucket, request.key), "size", None)
+
+
+def lock_of(bucket: str, name: str, version_id: str | None) -> tuple[str, str] | None:
+    """Return retention mode and end of an object version, None where it has none."""
+    found = backend().get_object(bucket, name, version_id=version_id)
+    return (found.lock_mode, str(found.lock_until)) if found is not None and found.lock_mode else None
+
+
+def copy_source(operation: str | None, request: Request) -> tuple[str, str, int | None] | None:
+    """Return bucket, key and size of a copy's source, None for what is no copy."""
+    if operation not in ("CopyObject", "UploadPartCopy"):
+        return None
+    named = unquote(request.headers["x-amz-copy-source"].partition("?")[0]).lstrip("/")
+    bucket, _, name = named.partition("/")
+    return bucket, name, getattr(key(bucket, name), "size", None)
+
+
+def trails() -> list[Any]:
+    """Return moto's trails of all Regions."""
+    return [t for each in list(cloudtrail_backends[ACCOUNT_ID].values()) for t in each.trails.values()]
+
+
+def put_log_object(bucket: str, name: str, body: bytes, kind: str) -> bool:
+    """Write a log object of a content type; False when the bucket is gone."""
+    if not bucket_exists(bucket):
+        return False
+    stored: Any = backend().put_object(bucket, name, body)
+    stored.set_metadata({"Content-Type": kind}, replace=True)
+    return True
