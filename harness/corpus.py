@@ -80,19 +80,24 @@ def rewritten(pairs: Iterable[Pair], facts: Mapping[str, Any], salt: bytes) -> I
         salt: As for ``export``.
     """
     made = list(pairs)
-    disguise, secret = _learn(made, facts, salt)
+    disguise, accounts = _learn(made, facts, salt)
     rewriter = Rewriter(disguise)
     for pair in made:
         document = _document(pair, rewriter)
         if document is None:
             continue
         plain = decoded("\n".join(_leaves([document["call"], document["record"]["raw"], document["record"]["fields"]])))
-        if not any(name in plain for name in secret) and not disguise.finds(plain):
+        survivors = [
+            *(a for a in accounts if a in plain),
+            *disguise.finds(plain),
+            *disguise.taken & {*addresses(plain)},
+        ]
+        if not survivors:
             yield document
 
 
 def _learn(pairs: list[Pair], facts: Mapping[str, Any], salt: bytes) -> tuple[Disguise, frozenset[str]]:
-    """Collect every name before the first one is replaced; return what knows them, and accounts and addresses."""
+    """Collect every name before the first one is replaced; return what knows them, and the accounts."""
     texts = [text for p in pairs for text in (p.record.raw, p.call.user_agent, p.call.path, *_leaves(p.record.fields))]
     taken = frozenset(address for text in texts for address in addresses(decoded(text)))
     disguise = Disguise(salt, taken)
@@ -107,7 +112,7 @@ def _learn(pairs: list[Pair], facts: Mapping[str, Any], salt: bytes) -> tuple[Di
     for name in sorted({key for key in keys if _is_word(key)} | runs):
         disguise.learn(name)
     accounts = {account for account, _ in identities} | {str(facts.get("account_id") or "")}
-    return disguise, taken | (accounts - {""})
+    return disguise, frozenset(accounts - {""})
 
 
 def _document(pair: Pair, rewriter: Rewriter) -> dict[str, Any] | None:

@@ -147,7 +147,8 @@ class Disguise:
         units = spelled(text)
         plain = "".join(character for character, _ in units)
         covered: list[Span] = []
-        for start, end, new in self._spans(plain):
+        # The longest wins: a key that is cut at a blank must not hide the whole key, nor a known word a longer name.
+        for start, end, new in sorted(self._spans(plain), key=lambda span: span[0] - span[1]):
             if start < end and not any(start < other and end > begin for begin, other, _ in covered):
                 covered.append((start, end, new))
         made, position = [], 0
@@ -174,10 +175,11 @@ class Disguise:
         for found in (match for pattern in _PATTERNS for match in pattern.finditer(plain)):
             yield found.start(1), found.end(1), self.name(found[1])
         for found in _IP.finditer(plain):
-            yield found.start(), found.end(), self.address(found[0])
+            if _version(found[0]):
+                yield found.start(), found.end(), self.address(found[0])
 
     def _arn(self, plain: str, arn: re.Match[str]) -> Iterator[Span]:
-        """Yield account and names of an ARN; in free text it ends at a blank, a quote or a known name's end."""
+        """Yield account and names of an ARN; in free text it ends at a blank, a quote or a comma."""
         yield arn.start(2), arn.end(2), self.name(arn[2]) if arn[2].isdigit() else arn[2]
         start = arn.end()
         stop = _ARN_END.search(plain, start)
@@ -187,9 +189,7 @@ class Disguise:
             bucket_end = end if slash < 0 else slash
             yield start, bucket_end, self.resource(plain[start:bucket_end])
             if slash >= 0:
-                ends = (e for s, e, _ in self._known_in(plain) if s == slash + 1)
-                key_end = max(end, *ends, slash + 1)
-                yield slash + 1, key_end, self.name(plain[slash + 1 : key_end])
+                yield slash + 1, end, self.name(plain[slash + 1 : end])
             return
         sort = _TYPES.match(plain, start, end)
         start = sort.end() if sort else start

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -282,8 +282,17 @@ class Run:
             yield self._enter("teardown")
             for message in self._teardown():
                 yield Warned(message=f"not deleted: {message}")
-        self.target.keep_evidence(self.folder)
-        _point_latest(self.options.results, self.folder)
+            if self.result is not None:
+                # The calls of the teardown belong to the files too.
+                self.result = replace(self.result, calls=self.journal.calls())
+                write_all(self.result)
+        try:
+            self.target.keep_evidence(self.folder)
+        except OSError as error:
+            yield Warned(message=f"the {self.target.name} target no longer says what it did: {error}")
+        problem = _point_latest(self.options.results, self.folder)
+        if problem:
+            yield Warned(message=problem)
         self.journal.note("finished_at", self.target.clock.now().isoformat())
 
     def _teardown(self) -> list[str]:
@@ -359,12 +368,12 @@ def _outstanding(
     for channel in watched:
         name = channel.name
         seen = {c.number: len(joiner.pairs(c, name)) for c in (*subjects, *controls)}
-        wanted = {c.number: c.expected.get(name, 1) for c in (*subjects, *controls)}
+        wanted = {c.number: c.expected.get(name, 1) if matrix.was_received(c) else 0 for c in (*subjects, *controls)}
         arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
         expected[name] = sum(wanted.values())
         late = sum(1 for n in seen if seen[n] < wanted[n])
         with_control = [(c, seen[c.number] > 0) for c in controls]
-        absent = [c for c in subjects if not wanted[c.number] and not seen[c.number]]
+        absent = [c for c in subjects if matrix.was_received(c) and not wanted[c.number] and not seen[c.number]]
         now = polled_at.get(name)
         unproved = [
             c for c in absent
@@ -406,15 +415,21 @@ def _new_folder(results: Path, target: Target, run_id: str) -> Path:
     raise UsageError(f"cannot make a folder for this run in {results}")
 
 
-def _point_latest(results: Path, folder: Path) -> None:
-    """Point ``results/latest`` at a run, atomically; where links are not possible, a text file names it."""
+def _point_latest(results: Path, folder: Path) -> str:
+    """Point ``results/latest`` at a run, atomically; where links are not possible, a text file names it.
+
+    Returns:
+        Why it does not point there, if so.
+    """
     link, fresh = results / LATEST, results / f".{LATEST}-{os.getpid()}"
     try:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(folder.name, target_is_directory=True)
         if link.is_dir() and not link.is_symlink():
             fresh.unlink()
-            return
+            return f"{link} is a folder and was left alone: the run is in {folder}"
         fresh.replace(link)
     except OSError:
         (results / f"{LATEST}.txt").write_text(json.dumps(folder.name) + "\n", "utf-8")
+        return f"{link} cannot be a link: {LATEST}.txt names the run"
+    return ""

@@ -109,7 +109,12 @@ def explained(finding: Finding, *cells: CellId) -> str:
     lines = [f"{finding.severity} {finding.kind} {finding.id}: {finding.title}"]
     lines += [f"  {each}" for each in finding.evidence if each.cell in told or not told]
     more = len(finding.cells) - len(told)
-    return "\n".join([*lines, f"  and {more} more cells"] if more > 0 else lines)
+    return _text([*lines, f"  and {more} more"] if more > 0 else lines)
+
+
+def _text(lines: Iterable[str]) -> str:
+    """Join lines; a line break within one (log text is hostile) must not look like another line of ours."""
+    return "\n".join("\\n".join(line.splitlines()) for line in lines)
 
 
 def cases_of_diff(result: DiffResult) -> list[Case]:
@@ -153,7 +158,7 @@ def cases_of_run(run: Snapshot) -> list[Case]:
 def _declared(name: str, run: Snapshot, cell: CellId) -> Case:
     shot = run.cells[cell]
     if shot.verdict in (Verdict.PENDING, Verdict.NOT_RUN):
-        return Case(name, Outcome.UNDETERMINED, f"{shot.verdict}: {shot.reason}")
+        return Case(name, Outcome.UNDETERMINED, _text([f"{shot.verdict}: {shot.reason}"]))
     faults = [f"wrong value in {field}: {text}" for field, text in shot.wrong.items()]
     if (shot.records == 0) is not (shot.expected == 0) or shot.records < shot.expected:
         faults.insert(0, f"{shot.records} records where {shot.expected} are declared ({shot.verdict})")
@@ -164,7 +169,7 @@ def _declared(name: str, run: Snapshot, cell: CellId) -> Case:
         calls = f"call {', '.join(map(str, witness.calls))}"
         names = f"record {', '.join(witness.records) or 'none'}"
         faults.append("; ".join([calls, names, f"in {', '.join(witness.files) or run.source}"]))
-    return Case(name, Outcome.CONTRADICTED, "\n".join(faults))
+    return Case(name, Outcome.CONTRADICTED, _text(faults))
 
 
 def cases_of_checks(checks: Iterable[Check]) -> list[Case]:
@@ -181,7 +186,7 @@ def cases_of_checks(checks: Iterable[Check]) -> list[Case]:
         lines += [f"  {check.words}{f': {answer.why}' if answer.why else ''}"]
         lines += [f"  seen: {answer.seen}"] if answer.seen else []
         lines += [f"  {each}" for each in answer.evidence]
-        cases[name] = Case(name, _OUTCOMES.get(check.verdict, Outcome.UNDETERMINED), "\n".join(lines), id=claim.id)
+        cases[name] = Case(name, _OUTCOMES.get(check.verdict, Outcome.UNDETERMINED), _text(lines), id=claim.id)
     return list(cases.values())
 
 

@@ -1,7 +1,4 @@
-"""Delay and loss of a run: per channel, region and class of operation, the clocks set against each other.
-
-What is counted how stands in docs/measurement.md.
-"""
+"""Delay and loss of a run per channel, Region and class of operation (what is counted how: docs/measurement.md)."""
 
 from __future__ import annotations
 
@@ -137,7 +134,7 @@ def rows(calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any]) -> lis
     offset, found = clock_offset(calls), []
     for channel, absence_seconds in facts.get("absence_seconds", {}).items():
         polled_at = facts.get("polled_at", {}).get(channel)
-        polls = [datetime.fromisoformat(each) for each in facts.get("polls", {}).get(channel, ())]
+        polls = sorted(datetime.fromisoformat(each) for each in facts.get("polls", {}).get(channel, ()))
         expected = [c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.expected.get(channel, 0) > 0]
         last = datetime.fromisoformat(polled_at) if polled_at else None
         seen = [_see(call, pairs(call, channel), last, polls, offset) for call in expected]
@@ -191,7 +188,11 @@ def _classes(seen: Iterable[_Seen]) -> dict[str, tuple[str, str]]:
 
 def _overtaken(seen: Iterable[_Seen]) -> set[int]:
     """Return the numbers of the calls whose record came after that of a call completed later."""
-    came = [(s.call.received_at or s.call.sent_at, s.call.number, s.first[1].arrived_at) for s in seen if s.first]
+    came = [
+        (each.call.received_at or each.call.sent_at, each.call.number, each.first[1].arrived_at)
+        for each in seen
+        if each.first and each.call.status is not None
+    ]
     found, earliest = set(), datetime.max.replace(tzinfo=UTC)
     for _, number, arrived_at in sorted(came, reverse=True):
         if arrived_at > earliest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analyse.findings import ALL, Evidence, Finding, Kind, Severity
@@ -22,6 +22,8 @@ _FOLD_CELLS = 5
 """A change in at least so many cells, and half of those where it could show, is one finding of the whole channel."""
 _MAX_EVIDENCE = 3
 """Cells whose evidence such a finding carries."""
+_NONE = "null"
+"""A record without a value, which is a matter of the field's presence."""
 _TRANSIENT = ("429", "500", "502", "503", "504", "None")
 """How the statuses of a call begin that was throttled, failed in the service or got no answer."""
 
@@ -67,16 +69,19 @@ def compare(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> list[Finding]
     raw: dict[tuple[Kind, str, str], dict[CellId, _Raw]] = {}
     for cell in sorted(common):
         for each in _differences(a.cells[cell], b.cells[cell], limits):
-            raw.setdefault((each.kind, cell.channel, each.subject), {})[cell] = each
+            # What was answered is the same for all channels.
+            channel = ALL if each.kind is Kind.OUTCOME else cell.channel
+            raw.setdefault((each.kind, channel, each.subject), {})[cell] = each
     findings = []
     for (kind, channel, subject), shown in raw.items():
         field = next(iter(shown.values())).field
-        could = [c for c in common if c.channel == channel and _could_show(kind, a.cells[c], b.cells[c], field)]
-        for where, cells in _folded(shown, could):
+        could = [c for c in common if channel in (ALL, c.channel)]
+        could = [c for c in could if _could_show(kind, a.cells[c], b.cells[c], field)]
+        for where, cells in _folded(channel, list(shown), could):
             who = f"{len(cells)} of {len(could)} cells:" if where.operation == ALL else where.operation
-            who += f" ({len(cells)} variants)" if where.variant == ALL != where.operation else ""
-            who += f" [{where.variant}]" if where.variant not in (ALL, "ok") else ""
-            title = f"{channel}: {who} {shown[cells[0]].text}"
+            who += f" ({len(cells)} cells)" if where.variant == ALL != where.operation else ""
+            who += f"[{where.variant}]" if where.variant not in (ALL, "ok") else ""
+            title = f"{'' if channel == ALL else f'{channel}: '}{who} {shown[cells[0]].text}"
             shown_ones = cells[:_MAX_EVIDENCE] if where.operation == ALL else cells
             evidence = tuple(e for cell in shown_ones for e in _evidence(a, b, cell, shown[cell]))
             findings.append(
@@ -89,10 +94,14 @@ def compare(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> list[Finding]
 
 def _differences(a: CellShot, b: CellShot, limits: Limits) -> Iterator[_Raw]:
     if {*a.statuses} != {*b.statuses}:
-        # Another outcome has another record, so nothing else of the cell can be held against it.
         change = _change(a.statuses, b.statuses)
-        yield _Raw(Kind.OUTCOME, change, f"is answered otherwise ({change}); its records were not compared")
-    elif a.seen and not b.seen:
+        if all(status.startswith("2") for status in (*a.statuses, *b.statuses)):
+            yield _Raw(Kind.OUTCOME, change, f"is answered otherwise: {change}")
+        else:
+            # A refusal has another record than a success, so nothing else can be held against each other.
+            yield _Raw(Kind.OUTCOME, change, f"is answered otherwise: {change}; its records were not compared")
+            return
+    if a.seen and not b.seen:
         yield _Raw(Kind.VANISHED, "", f"is no longer logged (was {', '.join(a.names)})")
     elif b.seen and not a.seen:
         yield _Raw(Kind.APPEARED, "", f"is logged now, as {', '.join(b.names)}")
@@ -125,8 +134,9 @@ def _values(a: CellShot, b: CellShot) -> Iterator[_Raw]:
         change = _change(one, other)
         yield _Raw(Kind.CATEGORY, change, f"changed its event category: {change}", CATEGORY_FIELD)
     for name in a.values.keys() & b.values.keys() - {CATEGORY_FIELD, MANAGEMENT_FIELD}:
-        if {*a.values[name]} != {*b.values[name]}:
-            change = _change(a.values[name], b.values[name])
+        before, now = {*a.values[name]} - {_NONE}, {*b.values[name]} - {_NONE}
+        if before and now and before != now:
+            change = _change(before, now)
             if name == COUNT_FIELD:
                 yield _Raw(Kind.FIELD_COUNT, change, f"has another number of fields: {change}", name)
             else:
@@ -168,19 +178,23 @@ def _fields(a: CellShot, b: CellShot, limits: Limits) -> Iterator[_Raw]:
             yield _Raw(Kind.FIELD_MISSING if lost else Kind.FIELD_NEW, name, text, name)
 
 
-def _folded(shown: Mapping[CellId, _Raw], could: Sequence[CellId]) -> Iterator[tuple[CellId, tuple[CellId, ...]]]:
+def _folded(
+    channel: str, shown: Sequence[CellId], could: Sequence[CellId]
+) -> Iterator[tuple[CellId, tuple[CellId, ...]]]:
     """Take a change of many cells together: one of the whole channel, or of all variants of an operation."""
     cells = sorted(shown)
     operations = dict.fromkeys(cell.operation for cell in cells)
     if len(cells) >= _FOLD_CELLS and len(operations) > 1 and 2 * len(cells) >= len(could):
-        yield CellId(ALL, ALL, cells[0].channel), tuple(cells)
+        yield CellId(ALL, ALL, channel), tuple(cells)
         return
     for operation in operations:
-        mine = tuple(cell for cell in cells if cell.operation == operation)
-        if len(mine) > 1 and len(mine) == sum(1 for cell in could if cell.operation == operation):
-            yield CellId(operation, ALL, mine[0].channel), mine
-        else:
-            yield from ((cell, (cell,)) for cell in mine)
+        mine = [cell for cell in cells if cell.operation == operation]
+        variants = dict.fromkeys(cell.variant for cell in mine)
+        if len(variants) > 1 and len(mine) == sum(1 for cell in could if cell.operation == operation):
+            yield CellId(operation, ALL, channel), tuple(mine)
+            continue
+        for variant in variants:
+            yield CellId(operation, variant, channel), tuple(cell for cell in mine if cell.variant == variant)
 
 
 def _could_show(kind: Kind, a: CellShot, b: CellShot, field: str) -> bool:

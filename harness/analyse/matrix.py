@@ -12,11 +12,11 @@ from harness.analyse.fields import examine
 from harness.analyse.join import Joiner
 from harness.analyse.payload import recover
 from harness.analyse.payload import summarise as summarise_payload
-from harness.model import Call, Cell, CellKey, Role, Verdict
+from harness.model import ACTOR, Call, Cell, CellKey, Role, Verdict
 
 
 def absence_is_established(
-    call: Call, controls: Iterable[tuple[Call, bool]], now: datetime, absence_seconds: float
+    call: Call, controls: Sequence[tuple[Call, bool]], now: datetime, absence_seconds: float
 ) -> str | None:
     """Decide whether a missing record may be called absent (docs/architecture.md, rule 5).
 
@@ -29,12 +29,10 @@ def absence_is_established(
     Returns:
         None when it may; else what is still missing.
     """
-    before = after = False
-    for control, arrived in controls:
-        if arrived and control.sent_at <= call.sent_at:
-            before = True
-        if arrived and control.sent_at > call.sent_at:
-            after = True
+    # Only the nearest ones speak for the time of the call: controls that are lost around it mean that the channel was
+    # not delivering then, however many far away have arrived.
+    before = max(((c.sent_at, came) for c, came in controls if c.sent_at <= call.sent_at), default=(None, False))[1]
+    after = min(((c.sent_at, came) for c, came in controls if c.sent_at > call.sent_at), default=(None, False))[1]
     if not before:
         return "no control call from before it has arrived"
     if not after:
@@ -43,6 +41,11 @@ def absence_is_established(
     if waited < absence_seconds:
         return f"waited {_span(waited)} of the {_span(absence_seconds)} that a record may take"
     return None
+
+
+def was_received(call: Call) -> bool:
+    """Tell whether it is known that a call reached S3: it was answered, or S3 makes it by itself."""
+    return call.status is not None or call.method == ACTOR
 
 
 def build(
@@ -71,9 +74,11 @@ def build(
     for channel, absence_seconds in channels.items():
         controls = [(c, bool(joiner.pairs(c, channel))) for c in calls if c.role is Role.CONTROL]
         for key, (repeats, why_not) in planned.items():
-            made = subjects.get(key, [])
+            sent = subjects.get(key, [])
+            # A request without an answer may never have arrived: only its record proves that it did.
+            made = [c for c in sent if was_received(c) or joiner.pairs(c, channel)]
             if not repeats or not made:
-                reason = why_not or failures.get(key) or "no call was made"
+                reason = why_not or failures.get(key) or ("no call was answered" if sent else "no call was made")
                 cells.append(_not_run(key, channel, reason))
                 continue
             missing: dict[str, int] = Counter()
@@ -84,7 +89,11 @@ def build(
                     open_question = absence_is_established(call, controls, now, absence_seconds)
                     if open_question:
                         missing[open_question] += 1
-            cells.append(_cell(key, channel, made, joiner, dict(missing), failures.get(key, ""), absence_seconds))
+            notes = [failures.get(key, "")]
+            if len(made) < len(sent):
+                notes.append(f"{len(sent) - len(made)} without an answer or a record left out")
+            why = "; ".join(filter(None, notes))
+            cells.append(_cell(key, channel, made, joiner, dict(missing), why, absence_seconds))
     return cells
 
 

@@ -1,7 +1,4 @@
-"""Delays of which some were not seen to end: quantiles, shares, loss, and a comparison of two groups.
-
-The method, its limits and the simulation study that verifies it stand in docs/measurement.md.
-"""
+"""Delays of which some were not seen to end: quantiles, shares, loss, comparison (the method: docs/measurement.md)."""
 
 from __future__ import annotations
 
@@ -18,8 +15,7 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99)
 WITHIN_SECONDS = (60, 300, 900, 3600, 21_600, 86_400)
 LEAST_FOLLOWED = 0.1
 """A curve is read while this share would still be followed (Pocock et al., Lancet 2002); the rest is chance."""
-_TAIL = (1 - CONFIDENCE) / 2
-_Z = float(special.ndtri(1 - _TAIL))
+_TAIL, _Z = (1 - CONFIDENCE) / 2, float(special.ndtri((1 + CONFIDENCE) / 2))
 Numbers = NDArray[np.float64]
 
 
@@ -96,8 +92,7 @@ class Comparison:
     Attributes:
         p_value: Of the log-rank test of equal distributions; None where nothing can be tested.
         median_ratio: Median of b by median of a.
-        mean_difference_seconds: Mean of b minus mean of a, each delay counted up to ``within_seconds``.
-        within_seconds: As far as both groups are known.
+        mean_difference_seconds: Mean of b minus mean of a, delays counted up to ``within_seconds``: what both tell.
     """
 
     p_value: float | None
@@ -133,17 +128,18 @@ def loss(logged: int, missing: int, pending: int = 0) -> Loss | None:
         missing: Calls without one whose waiting time is over.
         pending: Calls without one that may still come.
     """
-    n = logged + missing + pending
-    if not n:
+    if not (n := logged + missing + pending):
         return None
     worst, best = (stats.binomtest(k, n).proportion_ci(CONFIDENCE) for k in (logged, logged + pending))
-    below = stats.binomtest(n - logged, n, alternative="less").proportion_ci(CONFIDENCE).high
-    share = Measured(None if pending else logged / n, float(worst.low), float(best.high))
-    return Loss(logged=share, lost_below=float(below))
+    below = float(stats.binomtest(n - logged, n, alternative="less").proportion_ci(CONFIDENCE).high)
+    return Loss(logged=Measured(None if pending else logged / n, float(worst.low), float(best.high)), lost_below=below)
 
 
 def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison | None:
-    """Compare two groups of delays, or return None where one is empty. Intervals count with their middle."""
+    """Compare two groups of delays, or return None where one is empty; intervals count with their middle.
+
+    The mean difference has Welch's limits: wide where few delays ended, none where fewer than two did.
+    """
     if not a or not b:
         return None
     of_a, of_b = _Curve(a, 0.5), _Curve(b, 0.5)
@@ -152,7 +148,6 @@ def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison | 
     (mean_a, variance_a, n_a), (mean_b, variance_b, n_b) = of_a.mean(until), of_b.mean(until)
     with np.errstate(invalid="ignore", divide="ignore"):
         p_value = stats.logrank(of_a.data, of_b.data).pvalue
-        # Welch's interval: with few delays that ended it is wide, with fewer than two there is none.
         freedom = (variance_a + variance_b) ** 2 / (variance_a**2 / (n_a - 1) + variance_b**2 / (n_b - 1))
         half = special.stdtrit(freedom, 1 - _TAIL) * np.sqrt(variance_a + variance_b)
     gap = mean_b - mean_a
@@ -211,9 +206,8 @@ class _Curve:
 
     def _crossing(self, scores: Numbers, score: float) -> float | None:
         """When falling scores reach a score; None where the data begin later or end before."""
-        if scores[0] < score or scores[-1] > score:
-            return None
-        return float(np.interp(-score, -scores, self.times))
+        reached = scores[0] >= score >= scores[-1]
+        return float(np.interp(-score, -scores, self.times)) if reached else None
 
     def share(self, seconds: float) -> Measured:
         """The share that ends within a time, with the exact binomial limits of the effective number."""
@@ -227,8 +221,7 @@ class _Curve:
     def mean(self, seconds: float) -> tuple[float, np.float64, int]:
         """The mean delay, each counted up to a time; its variance (Greenwood's formula); how many of them had ended."""
         inside = self.times <= seconds
-        edges = np.concatenate([[0.0], self.times[inside], [seconds]])
-        areas = np.diff(edges) * np.concatenate([[1.0], self.survival[inside]])
+        areas = np.diff(self.times[inside], prepend=0.0, append=seconds) * np.append(1.0, self.survival[inside])
         variance, ended = np.sum(areas[::-1].cumsum()[::-1][1:] ** 2 * self.hazards[inside]), int(inside.sum())
         return float(areas.sum()), variance * ended / max(1, ended - 1), ended
 

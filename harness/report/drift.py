@@ -51,7 +51,7 @@ def _show_table(console: Console, result: DiffResult) -> None:
             table.add_row(*(Text(visible(text), style=style) for text in texts))
         console.print(table)
         for finding in result.findings:
-            for line in explained(finding).splitlines():
+            for line in explained(finding, *finding.cells[:1]).splitlines():
                 _line(console, line)
     for finding, entry in result.excused:
         _line(console, f"known until {entry.expires}: {finding.id} {finding.title} ({entry.reason})", "bright_black")

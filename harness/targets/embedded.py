@@ -23,6 +23,7 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 
+import harness
 from harness.clock import Clock, ScaledClock
 from harness.embedded.switches import Behaviours, UnknownBehaviourError
 from harness.errors import TargetError, UsageError
@@ -78,11 +79,14 @@ class EmbeddedServer:
     """
 
     def __init__(self, clock: ScaledClock, seed: int, port: int = 0, behaviours: Sequence[str] = ()) -> None:
-        command = [sys.executable, "-m", "harness.embedded.server", "--port", str(port), "--seed", str(seed)]
+        # -P: nothing in the user's current folder (a moto.py, a folder called harness) may stand in for our modules.
+        command = [sys.executable, "-P", "-m", "harness.embedded.server", "--port", str(port), "--seed", str(seed)]
         command += ["--factor", repr(clock.factor), "--anchor", repr(clock.anchor)]
         command += [part for behaviour in behaviours for part in ("--behaviour", behaviour)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
         environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+        root = str(Path(harness.__file__).parent.parent)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
         # A process group of its own: Ctrl+C reaches the harness, which needs the server for its teardown.
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
@@ -97,9 +101,15 @@ class EmbeddedServer:
         threading.Thread(target=self._drain, daemon=True).start()
         assert self.process.stdout is not None
         timer = threading.Timer(_START_SECONDS, self.process.kill)
+        timer.daemon = True
         timer.start()
-        line = self.process.stdout.readline()
-        timer.cancel()
+        try:
+            line = self.process.stdout.readline()
+        except BaseException:  # Ctrl+C
+            self.close()
+            raise
+        finally:
+            timer.cancel()
         ready = json.loads(line) if line.startswith("{") else {}
         if "port" not in ready:
             self.close()

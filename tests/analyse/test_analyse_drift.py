@@ -177,8 +177,24 @@ def test_a_call_that_was_throttled_is_not_comparable_and_one_that_was_refused_is
     assert not compare(clean, replace(clean, cells={**clean.cells, cell: throttled}))
     assert cell in incomparable(clean, replace(clean, cells={**clean.cells, cell: throttled}))
     findings = found(clean, denied=frozenset({"GetObject"}))
-    assert {finding.kind for finding in findings} == {Kind.OUTCOME}
-    assert len(findings) == 2
+    assert told(findings) == [(Kind.OUTCOME, "GetObject[ok-*]", "200 → 403 AccessDenied")]
+    assert len(findings[0].cells) == 2
+
+
+def test_a_success_with_another_status_does_not_hide_other_changes(clean: Snapshot) -> None:
+    cell = CellId("GetObject", "ok", CLOUDTRAIL)
+    shot = replace(clean.cells[cell], statuses=("204",), names=("FetchObject",))
+    findings = compare(clean, replace(clean, cells={**clean.cells, cell: shot}))
+    assert {finding.kind for finding in findings} == {Kind.RENAMED, Kind.OUTCOME}
+
+
+def test_a_value_that_is_gone_is_told_once(clean: Snapshot) -> None:
+    cell = CellId("GetObject", "ok", SERVER_ACCESS)
+    shot = clean.cells[cell]
+    present = {**shot.fields, "acl_required": Presence("format", 1)}
+    before = replace(shot, fields=present, values={**shot.values, "acl_required": ("Yes",)})
+    findings = compare(replace(clean, cells={**clean.cells, cell: before}), clean)
+    assert told(findings) == [(Kind.FIELD_MISSING, str(cell), "acl_required")]
 
 
 def test_wrong_values_are_found_when_they_are_new_and_when_they_are_gone(clean: Snapshot) -> None:

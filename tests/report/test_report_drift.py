@@ -122,6 +122,7 @@ def test_hostile_text_is_inert_in_every_form(clean: Snapshot, text: str) -> None
     terminal = shown(hostile, Output.TEXT)
     assert not any(character in terminal for character in "\x1b\x00\x07\x9b\u202e\u2066\r")
     assert "[/nope]" in terminal or "[/nope]" not in text
+    assert not any(line.startswith(("b", "c")) for line in terminal.splitlines())
     markdown = as_markdown(hostile)
     assert "<script>" not in markdown
     assert not any(line.count("|") - line.count("\\|") not in (0, 5) for line in markdown.splitlines())
