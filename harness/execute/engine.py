@@ -53,6 +53,9 @@ class RunSurroundings:
 
     def __post_init__(self) -> None:
         site = self.site
+        # A run that is taken up again goes on counting: no name is used twice.
+        self._buckets = sum(1 for kind, *_ in site.journal.resources() if kind == "bucket")
+        self._names = site.journal.next_call_number() - 1
         self.clock, self.s3, self.bucket = site.clock, site.s3, site.bucket
         self.account_id, self.region = site.account_id, site.region
 

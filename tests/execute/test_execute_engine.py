@@ -196,7 +196,6 @@ def test_bucket_names_are_never_used_twice_in_a_run(bench: Bench) -> None:
     assert len(set(names)) == 3
 
 
-@pytest.mark.xfail(reason="names are counted from 1 in every process; matters once there is `resume`")
 def test_bucket_names_are_not_used_again_when_a_run_is_taken_up_again(bench: Bench) -> None:
     first = bench.surroundings.bucket_name()
     again = RunSurroundings(bench.site, [bench.channel])
