@@ -112,15 +112,16 @@ def test_what_cannot_be_compared_is_skipped_with_the_reason(
 
 
 def test_it_works_with_k_n_and_junitxml(pytester: pytest.Pytester, base: Path) -> None:
-    arguments = ("--logjam-run", base / "drifted", "--logjam-baseline", base / "baseline.json")
-    done = run(pytester, *arguments, "-k", "cloudtrail and Bucket", "-n", "2", "--junitxml", "out.xml")
-    done.assert_outcomes(passed=2, failed=2)
+    arguments = ("--logjam-run", base / "lossy", "-k", "cloudtrail and Bucket", "-n", "2", "--junitxml", "out.xml")
+    run(pytester, *arguments).assert_outcomes(passed=3, failed=1)
     suite = ElementTree.parse(pytester.path / "out.xml").getroot().find("testsuite")
     assert suite is not None
     assert suite.get("tests") == "4"
     failures = {case.get("name"): case.find("failure") for case in suite.iter("testcase")}
-    assert failures["HeadBucket[ok-cloudtrail]"] is not None
-    assert "Data → Management" in (failures["HeadBucket[ok-cloudtrail]"].text or "")
+    assert [name for name, failure in failures.items() if failure is not None] == ["GetBucketTagging[ok-cloudtrail]"]
+    failure = failures["GetBucketTagging[ok-cloudtrail]"]
+    assert failure is not None
+    assert "0 records where 1 are declared" in (failure.text or "")
 
 
 def test_documented_tables_become_items(pytester: pytest.Pytester, base: Path) -> None:
@@ -154,15 +155,44 @@ def test_wrong_use_is_told_without_a_traceback(
     assert "Traceback" not in text
 
 
-def test_a_target_makes_the_run_first(pytester: pytest.Pytester) -> None:
-    arguments = "--operations ListBuckets --variants ok --channels cloudtrail --factor 14400"
-    done = run(pytester, "--logjam-target", "embedded", "--logjam-arguments", arguments, "-n", "1")
-    done.assert_outcomes(passed=1)
-    runs = [each for each in (pytester.path / "results").iterdir() if not each.is_symlink()]
-    assert len(runs) == 1
-    done = run_here(pytester, "--logjam-target", "embedded", "--logjam-arguments", "--operations NoSuch*")
+def test_a_target_makes_the_run_once_whatever_the_number_of_workers(pytester: pytest.Pytester, base: Path) -> None:
+    pytester.makeconftest(
+        f"""
+        from pathlib import Path
+        from harness import pytest_plugin
+
+        def made(config):
+            with open("made", "a") as stream:
+                stream.write(config.getoption("logjam_target") + " ")
+            return Path({str(base / "clean")!r})
+
+        pytest_plugin._run = made
+        """
+    )
+    run(pytester, "--logjam-target", "embedded", "-n", "1").assert_outcomes(passed=10)
+    assert (pytester.path / "made").read_text() == "embedded "
+
+
+def test_the_run_is_made_by_the_command_and_its_end_is_told(
+    pytester: pytest.Pytester, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def command(arguments: list[str], **_how: object) -> subprocess.CompletedProcess[str]:
+        commands.append(arguments)
+        return subprocess.CompletedProcess(arguments, 0 if "--variants" in arguments else 5, "", "Error: no such thing")
+
+    monkeypatch.setattr("subprocess.run", command)
+    (pytester.path / "results").mkdir()
+    (pytester.path / "results" / "latest").symlink_to(base / "clean")
+    target = ("--logjam-target", "embedded", "--logjam-arguments")
+    run_here(pytester, *target, "--operations '*Acl' --variants ok").assert_outcomes(passed=10)
+    start = [sys.executable, "-m", "harness", "run", "--target", "embedded", "--results"]
+    end = ["--no-matrix", "--operations", "*Acl", "--variants", "ok"]
+    assert commands == [[*start, str(pytester.path / "results"), *end]]
+    done = run_here(pytester, *target, "--operations Nothing")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(["*the run on the embedded target ended with 5*"])
+    done.stderr.fnmatch_lines(["*the run on the embedded target ended with 5:*", "*Error: no such thing*"])
 
 
 def test_nothing_is_imported_before_an_option_asks() -> None:

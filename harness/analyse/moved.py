@@ -16,7 +16,8 @@ class Limits:
 
     Attributes:
         alpha: Largest p-value. Records that share a log file share a delay, so p-values are too small: keep it low.
-        ratio: Medians that differ by less than this factor are held to be the same, whatever the p-value.
+        ratio: Delays of which neither median nor mean differs by this factor are held to be the same, whatever the
+            p-value.
         channel_ratio: The same for all calls of a channel together, which are more and therefore steadier.
         min_calls: With fewer calls on either side nothing is said of a class.
     """
@@ -32,12 +33,24 @@ DEFAULT = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """How two delay distributions differ. A median is None where over half of the delays is censored before it."""
+    """How two delay distributions differ.
 
-    before_seconds: float | None
-    now_seconds: float | None
+    Attributes:
+        medians: Before and now, in seconds; None where over half of the delays is censored before it.
+        means: Before and now, each delay counted up to the time that both are known to. A file that comes every five
+            minutes hides in the median what the mean still shows.
+        ratio: Now over before, of medians or means, whichever differs more.
+    """
+
+    medians: tuple[float | None, float | None]
+    means: tuple[float, float]
     ratio: float
     p_value: float
+
+    def __str__(self) -> str:
+        medians = " → ".join("beyond the waiting" if each is None else f"{each:.0f} s" for each in self.medians)
+        means = " → ".join(f"{each:.0f} s" for each in self.means)
+        return f"median {medians}, mean {means} (x{self.ratio:.2f})"
 
 
 def delay_findings(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> Iterator[Finding]:
@@ -64,11 +77,7 @@ def _pooled(delays: Iterable[Delays]) -> Delays:
 def _delay_finding(
     channel: str, subject: str, moved: Movement, before: tuple[Snapshot, Delays], now: tuple[Snapshot, Delays]
 ) -> Finding:
-    medians = " → ".join(
-        "beyond the waiting" if seconds is None else f"{seconds:.0f} s"
-        for seconds in (moved.before_seconds, moved.now_seconds)
-    )
-    title = f"{channel}: the delay of {subject} moved: median {medians} (x{moved.ratio:.2f})"
+    title = f"{channel}: the delay of {subject} moved: {moved}"
     evidence = tuple(
         Evidence(side=side, cell=subject, source=run.source, note=_numbers(delays, moved.p_value))
         for side, (run, delays) in (("A", before), ("B", now))
@@ -95,14 +104,14 @@ def incomparable_delays(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> d
 
 
 def delay_moved(a: Delays, b: Delays, alpha: float, ratio: float) -> Movement | None:
-    """Compare two delay distributions: log-rank test, and ratio of the Kaplan-Meier medians.
+    """Compare two delay distributions: log-rank test, and ratio of medians and means that account for censoring.
 
     Args:
         a, b: Before and now.
         alpha, ratio: As in ``Limits``.
 
     Returns:
-        How they differ, or None where they do not, or where neither has a median.
+        How they differ, or None where they do not.
     """
     from harness.analyse import survival  # noqa: PLC0415 - scipy loads slowly
 
@@ -110,12 +119,37 @@ def delay_moved(a: Delays, b: Delays, alpha: float, ratio: float) -> Movement | 
     found = survival.compare(*groups)
     if found is None or found.p_value is None or not found.p_value < alpha:
         return None
-    estimates = [survival.estimate(group) for group in groups]
-    before, now = (each.quantiles[0.5].value if each else None for each in estimates)
-    measured = _ratio(a, before, b, now)
-    if measured is None or 1 / ratio <= measured <= ratio:
+    before, now = (each.quantiles[0.5].value if each else None for each in map(survival.estimate, groups))
+    mean = _mean_seconds(a, found.within_seconds)
+    later = mean + (found.mean_difference_seconds.value or 0.0)
+    ratios = [_ratio(_median(a, before), _median(b, now))] if (before, now) != (None, None) else []
+    largest = max([*ratios, _ratio(mean, later)], key=lambda each: abs(math.log(each)))
+    if 1 / ratio <= largest <= ratio:
         return None
-    return Movement(before_seconds=before, now_seconds=now, ratio=measured, p_value=found.p_value)
+    return Movement(medians=(before, now), means=(mean, later), ratio=largest, p_value=found.p_value)
+
+
+def _median(delays: Delays, seconds: float | None) -> float:
+    """Return a median, or for one that lies beyond the waiting the bound that the waiting gives."""
+    return seconds if seconds is not None else max(lower for lower, _ in delays.bounds)
+
+
+def _mean_seconds(delays: Delays, until: float) -> float:
+    """Return the mean delay, each counted up to a time: the area below the Kaplan-Meier curve."""
+    import numpy as np  # noqa: PLC0415
+    from scipy.stats import CensoredData, ecdf  # noqa: PLC0415
+
+    seen = [lower + (upper - lower) / 2 for lower, upper in delays.bounds if upper < math.inf]
+    waited = [lower for lower, upper in delays.bounds if upper == math.inf]
+    curve = ecdf(CensoredData(uncensored=seen, right=waited)).sf
+    inside = curve.quantiles < until
+    edges = np.concatenate([[0.0], curve.quantiles[inside], [until]])
+    return float(np.sum(np.diff(edges) * np.concatenate([[1.0], curve.probabilities[inside]])))
+
+
+def _ratio(before: float, now: float) -> float:
+    """Return now over before; what is within the resolution of the stamps counts as a second."""
+    return max(1.0, now) / max(1.0, before)
 
 
 def share_moved(a: tuple[int, int], b: tuple[int, int], limits: Limits = DEFAULT) -> bool:
@@ -126,14 +160,3 @@ def share_moved(a: tuple[int, int], b: tuple[int, int], limits: Limits = DEFAULT
     from scipy.stats import fisher_exact  # noqa: PLC0415 - loads slowly
 
     return bool(fisher_exact([[one, of - one], [other, out_of - other]]).pvalue < limits.alpha)
-
-
-def _ratio(a: Delays, before: float | None, b: Delays, now: float | None) -> float | None:
-    """Return now over before; for one that lies beyond the waiting, the bound that the waiting gives."""
-    if before is None and now is None:
-        return None
-    one = before if before is not None else max(lower for lower, _ in a.bounds)
-    other = now if now is not None else max(lower for lower, _ in b.bounds)
-    if one <= 0 or other <= 0:  # within the resolution of the stamps
-        return math.inf if other > one else 1.0
-    return other / one
