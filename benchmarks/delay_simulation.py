@@ -208,7 +208,7 @@ def judge(results: list[tuple[Case, dict[float, Found], dict[int, Found]]]) -> I
     every = [(f"{case.name}, n = {case.n}, p{100 * p:g}", f) for case, by, _ in results for p, f in by.items()]
     closed = [(name, f) for name, f in every if f.closed > 0.95]
     coverage = [f.coverage for _, f in closed]
-    yield f"- {len(closed)} two-sided intervals: coverage {span(coverage)}, mean {np.mean(coverage):.2%}; not 93 to 97 %:"
+    yield f"- {len(closed)} two-sided intervals: coverage {span(coverage)}, mean {np.mean(coverage):.2%}; beyond 93 to 97:"
     yield from _named([f"{name}: {f.coverage:.1%}" for name, f in closed if not 0.93 <= f.coverage <= 0.97])
     part = [f.coverage for _, f in every if 0.05 <= f.closed <= 0.95]
     yield f"- {len(part)} that are open above in some repetitions: coverage {span(part)}."

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from harness import __version__, catalogue, scenario
 from harness.errors import ExitCode, InterruptedAgainError, LogjamError, UsageError
-from harness.events import RunFinished
+from harness.events import RunFinished, ScenarioFinished
 from harness.journal import FILE_NAME, Journal
 from harness.targets.embedded import ACCESS_KEY_ID, DEFAULT_FACTOR, NOTE, SECRET_ACCESS_KEY, EmbeddedTarget
 
@@ -84,7 +84,10 @@ def duration(text: str) -> timedelta:
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values or [] for part in value.split(",") if part.strip())
+    parts = tuple(part.strip() for value in values or [] for part in value.split(",") if part.strip())
+    if values and not parts:
+        raise UsageError("an option was given without a value: an empty selection does not mean everything")
+    return parts
 
 
 def _show_version(wanted: bool) -> None:
@@ -211,7 +214,7 @@ def _execute(options: Options, target: EmbeddedTarget, show_rows: bool = True, a
     from harness.run import Run  # noqa: PLC0415
 
     screen = console()
-    pending = 0
+    pending = failed = 0
     code = ExitCode.OK
     with target as where:
         one = Run(options, where)
@@ -219,6 +222,7 @@ def _execute(options: Options, target: EmbeddedTarget, show_rows: bool = True, a
             try:
                 for event in one.events():
                     reporter(event)
+                    failed += isinstance(event, ScenarioFinished) and event.failure is not None
                     if isinstance(event, RunFinished):
                         pending = event.pending
             except KeyboardInterrupt:
@@ -229,11 +233,18 @@ def _execute(options: Options, target: EmbeddedTarget, show_rows: bool = True, a
                 except KeyboardInterrupt:
                     raise InterruptedAgainError(one.folder) from None
         result = one.result
+        one.journal.close()
     if result is not None:
         (show_matrix if show_rows else show_summary)(screen, result)
     if code is ExitCode.OK and pending:
         screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
         code = ExitCode.PENDING
+    if code is ExitCode.OK and failed:
+        text = (
+            f"{failed} executions did not end as their scenarios say: the target answers otherwise, or they are wrong."
+        )
+        screen.print(Text(text, style="yellow"))
+        code = ExitCode.DRIFT
     if code is ExitCode.OK and against is not None:
         from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
         from harness.report.drift import show  # noqa: PLC0415
@@ -405,7 +416,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command; every error becomes a message and an exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         code = app(args=arguments, standalone_mode=False) or ExitCode.OK
         if code == _TYPER_INTERRUPTED:

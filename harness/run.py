@@ -22,7 +22,7 @@ from harness.channels import Channel, channels
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
-from harness.errors import JournalError, NothingSelectedError, PreflightError, TargetError, UsageError
+from harness.errors import JournalError, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import Event, ResourceCreated, RunFinished, RunInterrupted, RunStarted, StageStarted, Warned
 from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
@@ -102,6 +102,13 @@ def selected_operations(patterns: Sequence[str]) -> list[str]:
     return names
 
 
+def nothing_to_execute(rows: Mapping[CellKey, tuple[int, str]]) -> str:
+    """Return why no row of a plan would be executed, or an empty text when one would."""
+    if any(repeats for repeats, _ in rows.values()):
+        return ""
+    return "; ".join(sorted({reason for _, reason in rows.values()}))
+
+
 def selected_channels(names: Sequence[str]) -> list[Channel]:
     """Return the channels of those names; all without names.
 
@@ -141,6 +148,9 @@ class Run:
         self._plan = plan(
             self.options.operations, self.options.variants, self.target, self.options.repeats, slow=self.options.slow
         )
+        why = nothing_to_execute(self._plan)
+        if why:
+            raise NothingSelectedError(f"no selected row can be executed: {why}")
         run_id = f"{self.options.seed & 0xFFFFFFFF:08x}"
         self.folder = _new_folder(self.options.results, self.target, run_id)
         self.journal = Journal(self.folder / FILE_NAME, create=True)
@@ -187,8 +197,10 @@ class Run:
             yield from self._execute()
             yield from self._collect()
             result = self._analyse()
-        except (Exception, GeneratorExit):
-            self._teardown()
+        except Exception as error:
+            left = self._teardown()
+            if left and isinstance(error, LogjamError):
+                raise type(error)(f"{error}; and these could not be deleted: {'; '.join(left)}") from error
             raise
         yield from self._finish()
         verdicts = {v.value: sum(1 for cell in result.cells if cell.verdict is v) for v in Verdict}
@@ -372,7 +384,7 @@ def _outstanding(
         arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
         expected[name] = sum(wanted.values())
         late = sum(1 for n in seen if seen[n] < wanted[n])
-        with_control = [(c, seen[c.number] > 0) for c in controls]
+        with_control = [(c, seen[c.number] > 0) for c in controls if seen[c.number] or matrix.was_received(c)]
         absent = [c for c in subjects if matrix.was_received(c) and not wanted[c.number] and not seen[c.number]]
         now = polled_at.get(name)
         unproved = [

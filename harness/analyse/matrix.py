@@ -72,7 +72,9 @@ def build(
             subjects[call.cell].append(call)
     cells = []
     for channel, absence_seconds in channels.items():
+        # A control that may never have reached S3 says nothing of the channel.
         controls = [(c, bool(joiner.pairs(c, channel))) for c in calls if c.role is Role.CONTROL]
+        controls = [(c, came) for c, came in controls if came or was_received(c)]
         for key, (repeats, why_not) in planned.items():
             sent = subjects.get(key, [])
             # A request without an answer may never have arrived: only its record proves that it did.
@@ -129,6 +131,8 @@ def _cell(
         reasons.append(f"{logged} of {len(made)} calls logged, {len(pairs)} of {expected} records")
     else:
         verdict = Verdict.LOGGED
+    if verdict is Verdict.LOGGED and len(pairs) > expected:
+        reasons.append(f"{len(pairs)} records, {expected} declared")
     if failure:
         reasons.append(f"the call failed: {failure}" if _failed(made) else failure)
     fields, wrong = examine(channel, pairs)

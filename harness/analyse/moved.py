@@ -15,17 +15,18 @@ class Limits:
     """When something counts as moved.
 
     Attributes:
-        alpha: Largest p-value. Records that share a log file share a delay, so p-values are too small: keep it low.
+        alpha: Largest p-value: of a share, and of all delay tests of a comparison together (Bonferroni). Records that
+            share a log file share a delay, which makes any p-value too small: keep it low.
         ratio: Delays of which neither median nor mean differs by this factor are held to be the same, whatever the
             p-value.
         channel_ratio: The same for all calls of a channel together, which are more and therefore steadier.
-        min_calls: With fewer calls on either side nothing is said of a class.
+        min_calls: With fewer calls on either side nothing is said of a class: the test is one for large samples.
     """
 
     alpha: float = 0.001
     ratio: float = 1.5
     channel_ratio: float = 1.33
-    min_calls: int = 5
+    min_calls: int = 20
 
 
 DEFAULT = Limits()
@@ -55,18 +56,23 @@ class Movement:
 
 def delay_findings(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> Iterator[Finding]:
     """Yield a finding for each channel whose delays moved; where they did not, for each of its classes that did."""
+    if a.no_delays or b.no_delays or a.target != b.target:
+        return
     left_out = incomparable_delays(a, b, limits)
-    classes = sorted(a.delays.keys() & b.delays.keys() - left_out.keys())
-    for channel in dict.fromkeys(each.channel for each in classes):
-        mine = [each for each in classes if each.channel == channel]
-        one, other = (_pooled([s.delays[each] for each in mine]) for s in (a, b))
-        moved = delay_moved(one, other, limits.alpha, limits.channel_ratio)
-        if moved:
+    common = sorted(a.delays.keys() & b.delays.keys())
+    channels = dict.fromkeys(each.channel for each in common)
+    alpha = limits.alpha / max(1, len(channels) + len(common) - len(left_out.keys() & set(common)))
+    for channel in channels:
+        mine = [each for each in common if each.channel == channel]
+        one, other = (_pooled(s.delays[each] for each in mine) for s in (a, b))
+        if min(len(one.bounds), len(other.bounds)) < limits.min_calls:
+            continue
+        if moved := delay_moved(one, other, alpha, limits.channel_ratio):
             yield _delay_finding(channel, "all calls", moved, (a, one), (b, other))
             continue
-        for each in mine:
+        for each in (each for each in mine if each not in left_out):
             one, other = a.delays[each], b.delays[each]
-            if moved := delay_moved(one, other, limits.alpha, limits.ratio):
+            if moved := delay_moved(one, other, alpha, limits.ratio):
                 yield _delay_finding(channel, f"{each} calls", moved, (a, one), (b, other))
 
 
@@ -90,7 +96,7 @@ def _numbers(delays: Delays, p: float) -> str:
 
 
 def incomparable_delays(a: Snapshot, b: Snapshot, limits: Limits = DEFAULT) -> dict[DelayClass, str]:
-    """Return the delay classes that cannot be compared, and why."""
+    """Return the delay classes that cannot be compared by themselves, and why; small ones count in their channel."""
     told = {}
     for each in a.delays.keys() | b.delays.keys():
         fewest = min(len(s.delays.get(each, Delays()).bounds) for s in (a, b))

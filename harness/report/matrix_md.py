@@ -56,7 +56,7 @@ def _cell(cell: Cell) -> str:
     parts = [_SIGN[cell.verdict], ", ".join(f"`{_code(name)}`" for name in cell.names)]
     if cell.delay:
         parts.append(f"after {span(cell.delay.median_seconds)}")
-    if cell.reason and cell.verdict is not Verdict.LOGGED:
+    if cell.reason:
         parts.append(markdown_cell(cell.reason))
     return " ".join(part for part in parts if part)
 

@@ -11,7 +11,10 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~&])")
 
 def visible(text: str) -> str:
     """Return a text with control, format and other invisible characters as escapes: ANSI, U+202E, newlines."""
-    return "".join(c if unicodedata.category(c)[0] != "C" else _escape(c) for c in text)
+    return "".join(
+        c if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp") else _escape(c)
+        for c in text
+    )
 
 
 def _escape(character: str) -> str:

@@ -101,6 +101,8 @@ class Terminal:
                     self._warn("failed", f"{event.cell}: {event.failure}")
             case CollectProgress():
                 self._collected(event)
+            case Warned() if event.message.startswith("not deleted"):
+                self._line(f"  ! {event.message}", "yellow")
             case Warned():
                 self._warn("warned", event.message)
             case RunInterrupted():
@@ -137,7 +139,7 @@ class Terminal:
         if self._counted[kind] <= _MAX_WARNINGS:
             self._line(f"  ! {message}", "yellow")
         elif self._counted[kind] == _MAX_WARNINGS + 1:
-            self._line("  ! further ones of this kind are in the journal and in matrix.json", "yellow")
+            self._line("  ! further ones of this kind are not shown; the summary counts them", "yellow")
 
     def _line(self, text: str, style: str = "") -> None:
         _line(self._console, text, style)
@@ -262,7 +264,7 @@ def show_summary(console: Console, result: Result) -> None:
     _line(console, "Summary", "bold")
     _line(console, result.headline)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("channel", *(v.value for v in Verdict), "records", "p50", "max", "files", "rejects"):
+    for name in ("channel", *(v.value for v in Verdict), "records", "median of rows", "max", "files", "rejects"):
         side: Literal["left", "right"] = "left" if name == "channel" else "right"
         table.add_column(name, justify=side, min_width=max(map(len, name.split())), no_wrap=name == "channel")
     for channel in dict.fromkeys(cell.channel for cell in result.cells):

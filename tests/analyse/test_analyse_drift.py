@@ -49,11 +49,9 @@ def test_two_clean_runs_with_different_seeds_have_no_findings_in_100_repetitions
     for a, b in pairs:
         assert not compare(a, b), (a.source, b.source)
         assert not incomparable(a, b)
-    # The comparison had something to say: delays of nearly all classes in both channels.
-    assert {each.channel for each in runs[0].delays.keys() - incomparable_delays(runs[0], runs[1])} == {
-        SERVER_ACCESS,
-        CLOUDTRAIL,
-    }
+    # The comparison had something to say: there were enough delays in both channels.
+    compared = runs[0].delays.keys() - incomparable_delays(runs[0], runs[1])
+    assert {each.channel for each in compared} == {SERVER_ACCESS, CLOUDTRAIL}
 
 
 def test_a_renamed_operation_is_found(clean: Snapshot) -> None:
@@ -413,7 +411,8 @@ def test_a_run_a_matrix_and_a_baseline_say_the_same(folders: tuple[Path, Path], 
     stored = load(baseline.write(run, tmp_path / "sub" / "baseline.json"))
     for a in (run, stored, load(folders[0] / "matrix.json")):
         assert not compare(a, run)
-        assert a.source.endswith("matrix.json") or len(incomparable_delays(a, run)) < len(run.delays)
+        slower = _slower(run, SERVER_ACCESS, 2)
+        assert told(compare(a, slower)) == [(Kind.DELAY, "*[*-server-access]", "all calls")]
         findings = compare(a, load(folders[1]))
         assert told(findings) == [(Kind.CATEGORY, "HeadBucket[ok-cloudtrail]", "Data → Management")]
     assert {name: sorted(each.bounds) for name, each in stored.delays.items()} == {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -146,6 +146,12 @@ def test_absent_record_stays_pending_until_a_later_control_arrives() -> None:
     assert "no control call from after it has arrived" in waiting.cell().reason
     waiting.records.append((a_record(control(AFTER)), 60.0))
     assert waiting.cell().verdict is Verdict.NOT_OBSERVED
+
+
+def test_a_control_without_an_answer_says_nothing_of_the_channel() -> None:
+    bench = Bench().add(subject())
+    bench.calls.append(replace(control(5), status=None, request_id=None, host_id=None, failure="ReadTimeoutError"))
+    assert bench.cell().verdict is Verdict.NOT_OBSERVED
 
 
 def test_absence_before_the_wait_is_over_is_pending() -> None:
