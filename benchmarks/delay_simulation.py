@@ -208,17 +208,18 @@ def judge(results: list[tuple[Case, dict[float, Found], dict[int, Found]]]) -> I
     every = [(f"{case.name}, n = {case.n}, p{100 * p:g}", f) for case, by, _ in results for p, f in by.items()]
     closed = [(name, f) for name, f in every if f.closed > 0.95]
     coverage = [f.coverage for _, f in closed]
-    yield f"- {len(closed)} two-sided intervals: coverage {span(coverage)}, mean {np.mean(coverage):.2%}; beyond 93 to 97:"
+    told = f"coverage {span(coverage)}, mean {np.mean(coverage):.2%}"
+    yield f"- {len(closed)} two-sided intervals: {told}; outside 93 to 97 %:"
     yield from _named([f"{name}: {f.coverage:.1%}" for name, f in closed if not 0.93 <= f.coverage <= 0.97])
     part = [f.coverage for _, f in every if 0.05 <= f.closed <= 0.95]
     yield f"- {len(part)} that are open above in some repetitions: coverage {span(part)}."
     opened = [f.coverage for _, f in every if f.closed < 0.05]
     yield f"- {len(opened)} that are open above, so one-sided, 97.5 % by design: coverage {span(opened)}."
-    told = [(name, f) for name, f in every if f.told > 0.95]
-    off = [(name, f) for name, f in told if abs(f.median_bias) - f.noise > f.tolerance]
-    yield f"- {len(told)} numbers: median bias over 1 s and over 1 %, beyond the noise of the study:"
+    numbers = [(name, f) for name, f in every if f.told > 0.95]
+    off = [(name, f) for name, f in numbers if abs(f.median_bias) - f.noise > f.tolerance]
+    yield f"- {len(numbers)} numbers: median bias over 1 s and over 1 %, beyond the noise of the study:"
     yield from _named([f"{name}: {f.median_bias:+.1%} ± {f.noise:.1%}" for name, f in off])
-    skewed = [(name, f) for name, f in told if abs(f.mean_bias) > f.tolerance]
+    skewed = [(name, f) for name, f in numbers if abs(f.mean_bias) > f.tolerance]
     yield f"- {len(skewed)} of them have a mean bias over 1 s and over 1 %:"
     yield from _named([f"{name}: {f.mean_bias:+.1%}" for name, f in skewed])
     late = [

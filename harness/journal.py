@@ -254,11 +254,6 @@ class Journal:
                 counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})[table] = row["n"]
         return {channel: {"records": 0, "rejects": 0} | numbers for channel, numbers in counts.items()}
 
-    def seen_request_ids(self, channel: str) -> dict[str, int]:
-        """Return how many distinct records of a channel carry each request id."""
-        query = "SELECT request_id, COUNT(DISTINCT identity) AS n FROM records WHERE channel = ? GROUP BY request_id"
-        return {row["request_id"]: row["n"] for row in self._read(query, channel) if row["request_id"]}
-
     # Cursors
 
     def cursor(self, channel: str) -> Any:

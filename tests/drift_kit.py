@@ -245,6 +245,7 @@ def _delivery(call: Call, channel: str, offset: int, faults: Faults, source: ran
 
 def facts(seed: int = 1) -> dict[str, Any]:
     told = {
+        "region": REGION,
         "channels": list(ABSENCE),
         "absence_seconds": ABSENCE,
         "repeats": 1,

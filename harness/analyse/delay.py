@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.analyse.join import Pair
-from harness.model import ACTOR, Call, Delay
+from harness.model import ACTOR, Delay
 
 STAMP_SECONDS = 1.0
 """Log objects' LastModified has whole seconds."""
@@ -17,18 +17,12 @@ def delay_seconds(pair: Pair) -> float:
     """Return the seconds from a call's completion to the first arrival of its record; of what S3 does, from its time.
 
     Completion is when the answer was there, on the client's clock; the true value lies within the call's duration plus
-    ``STAMP_SECONDS`` of it (``resolution_seconds``).
+    ``STAMP_SECONDS`` of it.
     """
     completed = pair.call.received_at or pair.call.sent_at
     if pair.call.method == ACTOR and pair.record.event_time:
         completed = pair.record.event_time
     return (min(d.arrived_at for d in pair.deliveries) - completed).total_seconds()
-
-
-def resolution_seconds(call: Call) -> float:
-    """Return how far a measured delay of this call can be from the true one, in seconds either way."""
-    received = call.received_at or call.sent_at
-    return (received - call.sent_at).total_seconds() + STAMP_SECONDS
 
 
 def summarise(delays: Sequence[float]) -> Delay | None:

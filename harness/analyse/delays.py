@@ -17,7 +17,7 @@ from harness.analyse.delay import STAMP_SECONDS
 from harness.analyse.join import Pair
 from harness.analyse.survival import Estimate, Loss, Observation, estimate, loss
 from harness.catalogue.fields import is_related
-from harness.model import Call, Delivery, Level, Record, Role
+from harness.model import ACTOR, Call, Delivery, Level, Record, Role
 
 ALL = "all"
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -132,11 +132,13 @@ def rows(calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any]) -> lis
             none), and ``polls`` by channel where one has no arrival stamps: when its complete polls began.
     """
     offset, found = clock_offset(calls), []
+    # When S3 does something by itself, only a record tells; without one, nobody knows since when it is due.
+    counted = [c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.method != ACTOR]
     for channel, absence_seconds in facts.get("absence_seconds", {}).items():
         polled_at = facts.get("polled_at", {}).get(channel)
         polls = sorted(datetime.fromisoformat(each) for each in facts.get("polls", {}).get(channel, ()))
-        expected = [c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.expected.get(channel, 0) > 0]
         last = datetime.fromisoformat(polled_at) if polled_at else None
+        expected = [call for call in counted if call.expected.get(channel, 0) > 0]
         seen = [_see(call, pairs(call, channel), last, polls, offset) for call in expected]
         classes, overtaken = _classes(seen), _overtaken(seen)
         groups: defaultdict[tuple[str, str, str], list[_Seen]] = defaultdict(list)

@@ -200,13 +200,14 @@ def _unit(measured: Measured) -> tuple[str, float]:
 
 def _shown(measured: Measured, unit: str, one: float) -> str:
     """Return ``4.28 min (4.03 to 4.48)``, or what is known of it."""
-    value, low, high = (None if x is None else _digits(x / one) for x in (measured.value, measured.low, measured.high))
+    numbers = (measured.value, measured.low, measured.high)
+    value, low, high = (None if x is None else _digits(x / one, unit) for x in numbers)
     limits = f"{low} to {high}" if low and high else f"> {low}" if low else f"< {high}" if high else ""
     if value is None:
         return f"{limits} {unit}" if limits else "–"
     return f"{value} {unit} ({limits})" if limits else f"{value} {unit}"
 
 
-def _digits(number: float) -> str:
-    """Return three digits, or five just below 100, which nearly all is not."""
-    return f"{number:.5g}" if 99 < number < 100 else f"{number:.3g}"
+def _digits(number: float, unit: str) -> str:
+    """Return three digits, or five just below 100 %, so that nearly all is not shown as all."""
+    return f"{number:.5g}" if unit == "%" and 99 < number < 100 else f"{number:.3g}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from offline import T0, a_call, a_delivery, a_record, seconds
 
-from harness.analyse.delay import STAMP_SECONDS, delay_seconds, resolution_seconds, summarise
+from harness.analyse.delay import delay_seconds, summarise
 from harness.analyse.join import Pair, Way
 from harness.model import Call, Delay
 
@@ -33,11 +33,6 @@ def test_a_call_without_an_answer_is_counted_from_its_sending() -> None:
 
 def test_a_stamp_of_whole_seconds_may_make_it_negative() -> None:
     assert delay_seconds(pair(1.5)) == -0.5
-
-
-def test_the_resolution_is_the_duration_of_the_call_and_the_stamp() -> None:
-    assert resolution_seconds(CALL) == 2 + STAMP_SECONDS
-    assert resolution_seconds(a_call(1, received_at=None)) == STAMP_SECONDS
 
 
 def test_no_delays_have_no_summary() -> None:

@@ -15,7 +15,7 @@ from offline import T0, a_call, a_delivery, a_record, seconds
 from harness.analyse.delays import DelayRow, Offset, clock_offset, pairs_of, rows
 from harness.analyse.join import Joiner
 from harness.analyse.survival import Observation
-from harness.model import CLOUDTRAIL, SERVER_ACCESS, Call, CellKey, Delivery, Record, Role
+from harness.model import ACTOR, CLOUDTRAIL, SERVER_ACCESS, Call, CellKey, Delivery, Record, Role
 
 NUMBERS = count(1)
 FACTS: dict[str, Any] = {
@@ -176,6 +176,7 @@ def test_calls_of_which_no_record_is_expected_do_not_count() -> None:
         called(expected={CLOUDTRAIL: 1}),
         called(role=Role.SETUP),
         called(role=Role.POLL),
+        called(method=ACTOR, status=None),
     ]
     assert measured(others, [arrived(others[0], 50)]) == []
     assert total([*others, called(role=Role.CONTROL)]).calls == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from drift_kit import BUCKET, SOME, USER, Faults, measured, traffic, write_run
-from offline import ACCOUNT
+from offline import ACCOUNT, REGION
 
 from harness.analyse.cases import Case, DiffResult, Outcome, cases_of_diff, cases_of_run, excuse
 from harness.analyse.drift import compare, incomparable
@@ -138,6 +138,17 @@ def test_records_that_have_not_come_count_as_censored_and_not_as_fast_ones() -> 
     assert moved.ratio > 1.5
     only_early_ones = Delays(seen.bounds[:19])
     assert delay_moved(seen, only_early_ones, 0.001, 1.5) is None
+
+
+def test_a_channel_in_which_nothing_has_come_is_judged_by_how_long_was_waited() -> None:
+    seen = Delays(tuple((3000.0 + n, 3000.0 + n) for n in range(40)))
+    assert delay_moved(seen, Delays(((60.0, math.inf),) * 40), 0.001, 1.5) is None
+    moved = delay_moved(seen, Delays(((20_000.0, math.inf),) * 40), 0.001, 1.5)
+    assert moved is not None
+    assert "beyond the waiting" in str(moved)
+    back = delay_moved(Delays(((20_000.0, math.inf),) * 40), seen, 0.001, 1.5)
+    assert back is not None
+    assert back.ratio < 1
 
 
 def test_significance_without_size_is_no_finding_and_neither_is_size_without_significance() -> None:
@@ -276,7 +287,7 @@ def test_delays_are_compared_only_where_both_sides_are_alike(clean: Snapshot) ->
     other = replace(clean, target="aws")
     assert set(incomparable_delays(clean, other).values()) == {"A ran on embedded, B on aws"}
     assert not compare(clean, _slower(other, SERVER_ACCESS, 5))
-    few = DelayClass(CLOUDTRAIL, "", "data", "read")
+    few = DelayClass(CLOUDTRAIL, REGION, "data", "read")
     assert (
         incomparable_delays(replace(clean, delays={few: Delays(((1, 1),))}), clean)[few] == "only 1 calls on one side"
     )
