@@ -147,6 +147,7 @@ def run(
     baseline: Annotated[
         Path | None, typer.Option(help="Compare with this baseline or run afterwards; exit code 1 on drift.")
     ] = None,
+    known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
@@ -172,7 +173,7 @@ def run(
         deadline=duration(deadline),
         slow=slow,
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), matrix, baseline)
+    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), matrix, baseline, known)
 
 
 @app.command()
@@ -208,7 +209,13 @@ def heartbeat(
     _execute(options, EmbeddedTarget(seed=seed, factor=factor))
 
 
-def _execute(options: Options, target: EmbeddedTarget, show_rows: bool = True, against: Path | None = None) -> NoReturn:
+def _execute(
+    options: Options,
+    target: EmbeddedTarget,
+    show_rows: bool = True,
+    against: Path | None = None,
+    known: Path | None = None,
+) -> NoReturn:
     """Do a run on the terminal, compare it with a baseline if there is one, and end with its exit code."""
     from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
@@ -249,7 +256,7 @@ def _execute(options: Options, target: EmbeddedTarget, show_rows: bool = True, a
         from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
         from harness.report.drift import show  # noqa: PLC0415
 
-        found = hold(against, one.folder)
+        found = hold(against, one.folder, known)
         show(screen, found)
         code = found.exit_code
     raise typer.Exit(code)

@@ -197,7 +197,7 @@ class Run:
             yield from self._execute()
             yield from self._collect()
             result = self._analyse()
-        except Exception as error:
+        except (Exception, GeneratorExit) as error:
             left = self._teardown()
             if left and isinstance(error, LogjamError):
                 raise type(error)(f"{error}; and these could not be deleted: {'; '.join(left)}") from error

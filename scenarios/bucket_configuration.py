@@ -44,7 +44,7 @@ def inventory(bucket: str, account_id: str) -> dict[str, Any]:
 
 
 def replication(fresh_bucket: str, account_id: str, s3: Any) -> dict[str, Any]:
-    """A disabled rule to a second bucket; the role need not exist for that on the embedded target (docs/aws.md)."""
+    """A disabled rule to a second bucket; the role need not exist on the embedded target."""
     s3.put_bucket_versioning(Bucket=fresh_bucket, VersioningConfiguration={"Status": "Enabled"})
     rule = {
         "ID": "r1",
@@ -60,8 +60,8 @@ def replication(fresh_bucket: str, account_id: str, s3: Any) -> dict[str, Any]:
 
 def logging_to_the_log_bucket(fresh_bucket: str, s3: Any) -> dict[str, Any]:
     """The bucket's own logging configuration, put once more: nothing changes for its deliveries."""
-    enabled = s3.get_bucket_logging(Bucket=fresh_bucket)["LoggingEnabled"]
-    return {"BucketLoggingStatus": {"LoggingEnabled": enabled}}
+    answer = s3.get_bucket_logging(Bucket=fresh_bucket)
+    return {"BucketLoggingStatus": {k: v for k, v in answer.items() if k == "LoggingEnabled"}}
 
 
 configuration(

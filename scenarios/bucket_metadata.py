@@ -10,7 +10,7 @@ TABLES_IAM = ("s3:CreateBucketMetadataTableConfiguration", "s3:DeleteBucketMetad
 
 
 def old_tables(account_id: str) -> dict[str, Any]:
-    """A destination table bucket by name; on AWS it must exist (docs/aws.md)."""
+    """A destination table bucket by name; on AWS it must exist."""
     arn = f"arn:aws:s3tables:us-east-1:{account_id}:bucket/s3lm-metadata"
     return {"MetadataTableConfiguration": {"S3TablesDestination": {"TableBucketArn": arn, "TableName": "s3lm"}}}
 

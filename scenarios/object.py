@@ -166,7 +166,7 @@ def write_get_object_response(call: Caller) -> None:
 
 @scenario("UpdateObjectEncryption", iam=["s3:UpdateObjectEncryption", "s3:PutObject"], variants=["missing-key"])
 def update_object_encryption(call: Caller, stored_object: StoredObject, account_id: str) -> None:
-    """Change an object's encryption in place; on AWS the key must exist (docs/aws.md)."""
+    """Change an object's encryption in place; on AWS the key must exist."""
     key_arn = f"arn:aws:kms:us-east-1:{account_id}:key/00000000-0000-4000-8000-000000000000"
     wanted = {"SSEKMS": {"KMSKeyArn": key_arn}}
     call(Bucket=stored_object.bucket, Key=stored_object.key, ObjectEncryption=wanted)
