@@ -22,7 +22,7 @@ def main() -> None:
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
     chosen = [c for c in result.cells if any(fnmatchcase(c.operation, pattern) for pattern in SHOWN)]
-    console = Console(record=True, width=108, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=124, file=io.StringIO(), force_terminal=True)
     show_matrix(console, replace(result, cells=chosen, folder=Path("results/latest")))
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(console.export_svg(title="s3logjam run (some of its rows)", theme=DIMMED_MONOKAI), "utf-8")
