@@ -126,6 +126,11 @@ class Call:
     sent: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 
+    @property
+    def completed_at(self) -> datetime:
+        """When the answer was there, on the client's clock; without an answer, when the request was sent."""
+        return self.received_at or self.sent_at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:

@@ -16,10 +16,9 @@ STAMP_SECONDS = 1.0
 def delay_seconds(pair: Pair) -> float:
     """Return the seconds from a call's completion to the first arrival of its record; of what S3 does, from its time.
 
-    Completion is when the answer was there, on the client's clock; the true value lies within the call's duration plus
-    ``STAMP_SECONDS`` of it.
+    The true value lies within the call's duration plus ``STAMP_SECONDS`` of it.
     """
-    completed = pair.call.received_at or pair.call.sent_at
+    completed = pair.call.completed_at
     if pair.call.method == ACTOR and pair.record.event_time:
         completed = pair.record.event_time
     return (min(d.arrived_at for d in pair.deliveries) - completed).total_seconds()

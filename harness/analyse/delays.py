@@ -154,7 +154,7 @@ def rows(calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any]) -> lis
 
 def _see(call: Call, pairs: Sequence[Pair], last: datetime | None, polls: list[datetime], offset: Offset) -> _Seen:
     """Take a call's delay from its own record; where there is none, from one about something inside the call."""
-    completed = call.received_at or call.sent_at
+    completed = call.completed_at
     own = [pair for pair in pairs if not is_related(pair.record)] or pairs
     arrivals = [(pair.record, delivery) for pair in own for delivery in pair.deliveries]
     if not arrivals:
@@ -191,7 +191,7 @@ def _classes(seen: Iterable[_Seen]) -> dict[str, tuple[str, str]]:
 def _overtaken(seen: Iterable[_Seen]) -> set[int]:
     """Return the numbers of the calls whose record came after that of a call completed later."""
     came = [
-        (each.call.received_at or each.call.sent_at, each.call.number, each.first[1].arrived_at)
+        (each.call.completed_at, each.call.number, each.first[1].arrived_at)
         for each in seen
         if each.first and each.call.status is not None
     ]

@@ -37,7 +37,7 @@ def absence_is_established(
         return "no control call from before it has arrived"
     if not after:
         return "no control call from after it has arrived"
-    waited = (now - (call.received_at or call.sent_at)).total_seconds()
+    waited = (now - call.completed_at).total_seconds()
     if waited < absence_seconds:
         return f"waited {_span(waited)} of the {_span(absence_seconds)} that a record may take"
     return None

@@ -43,6 +43,15 @@ def headline(facts: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every row and document of a file for programs carries: target, what it proves, clock."""
+    return {
+        "target": facts["target"],
+        "target_note": facts.get("note", ""),
+        "clock_factor": facts.get("clock_factor", 1),
+    }
+
+
 def write_all(result: Result) -> list[Path]:
     """Write every file of a run.
 

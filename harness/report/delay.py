@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 from harness.analyse.delays import ALL, DelayRow, Offset, clock_offset, pairs_of, rows
 from harness.analyse.survival import CONFIDENCE, QUANTILES, WITHIN_SECONDS, Measured
-from harness.report import Result
+from harness.report import Result, provenance
 from harness.report.matrix_md import span
-from harness.report.safe import csv_cell, markdown_cell
+from harness.report.safe import markdown_cell, write_csv
 
 SCHEMA_VERSION = 1
 COUNTS = (
@@ -59,12 +58,7 @@ def write(result: Result) -> list[Path]:
     """Write the three files."""
     found, offset = delay_rows(result), clock_offset(result.calls)
     csv_path, json_path, md_path = (result.folder / f"delay.{kind}" for kind in ("csv", "json", "md"))
-    with csv_path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        for each in found:
-            values = row(each, offset, result)
-            writer.writerow({k: csv_cell(v) if isinstance(v, str) else v for k, v in values.items()})
+    write_csv(csv_path, COLUMNS, (row(each, offset, result) for each in found))
     json_path.write_text(json.dumps(document(found, offset, result), indent=1, ensure_ascii=True) + "\n", "utf-8")
     md_path.write_text("\n".join(_page(found, offset, result)) + "\n", "utf-8")
     return [csv_path, json_path, md_path]
@@ -85,9 +79,7 @@ def row(each: DelayRow, offset: Offset, result: Result) -> dict[str, Any]:
     told |= {
         "clock_offset_seconds": _rounded(offset.seconds),
         "clock_uncertainty_seconds": _rounded(offset.uncertainty_seconds),
-        "target": result.facts["target"],
-        "target_note": result.facts.get("note", ""),
-        "clock_factor": result.facts.get("clock_factor", 1),
+        **provenance(result.facts),
     }
     return {name: told.get(name) for name in COLUMNS}
 
@@ -97,9 +89,7 @@ def document(found: list[DelayRow], offset: Offset, result: Result) -> dict[str,
     return {
         "headline": result.headline,
         "schema_version": SCHEMA_VERSION,
-        "target": result.facts["target"],
-        "target_note": result.facts.get("note", ""),
-        "clock_factor": result.facts.get("clock_factor", 1),
+        **provenance(result.facts),
         "confidence": CONFIDENCE,
         "clock": {
             "offset_seconds": _rounded(offset.seconds),

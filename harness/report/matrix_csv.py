@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from harness import catalogue
 from harness.model import Cell, Verdict
-from harness.report import Result
-from harness.report.safe import csv_cell
+from harness.report import Result, provenance
+from harness.report.safe import write_csv
 
 COLUMNS = (
     "operation",
@@ -72,19 +71,12 @@ def row(cell: Cell, result: Result) -> dict[str, Any]:
         "level": operation.level.value if operation else "",
         "twins": " ".join(operation.twins) if operation else "",
         "reason": cell.reason,
-        "target": result.facts["target"],
-        "target_note": result.facts.get("note", ""),
-        "clock_factor": result.facts.get("clock_factor", 1),
+        **provenance(result.facts),
     }
 
 
 def write(result: Result) -> list[Path]:
     """Write the file; text that a spreadsheet would take for a formula is quoted."""
     path = result.folder / "matrix.csv"
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        for cell in result.cells:
-            values = row(cell, result)
-            writer.writerow({k: csv_cell(v) if isinstance(v, str) else v for k, v in values.items()})
+    write_csv(path, COLUMNS, (row(cell, result) for cell in result.cells))
     return [path]

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import catalogue
 from harness.model import Cell, Verdict
-from harness.report import Result
+from harness.report import Result, provenance
 
 SCHEMA_VERSION = 1
 _FACTS = (
@@ -34,9 +34,7 @@ def document(result: Result) -> dict[str, Any]:
     return {
         "headline": result.headline,
         "schema_version": SCHEMA_VERSION,
-        "target": facts["target"],
-        "target_note": facts.get("note", ""),
-        "clock_factor": facts.get("clock_factor", 1),
+        **provenance(facts),
         "run": {name: facts[name] for name in _FACTS if name in facts},
         "summary": {
             "verdicts": {v.value: sum(1 for c in result.cells if c.verdict is v) for v in Verdict},

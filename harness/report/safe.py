@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~&])")
@@ -26,6 +30,19 @@ def csv_cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula (OWASP, CSV injection)."""
     text = visible(text)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows under a header line, their texts as ``csv_cell`` gives them.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: csv_cell(v) if isinstance(v, str) else v for k, v in row.items()})
 
 
 def markdown_cell(text: str) -> str:

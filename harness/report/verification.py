@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -12,8 +11,8 @@ from typing import Any
 
 from harness.analyse.verify import Check, ClaimVerdict
 from harness.errors import ExitCode, JournalError
-from harness.report import headline
-from harness.report.safe import csv_cell, markdown_cell, visible
+from harness.report import headline, provenance
+from harness.report.safe import markdown_cell, visible, write_csv
 
 SCHEMA_VERSION = 1
 COLUMNS = (
@@ -109,9 +108,7 @@ def document(result: VerifyResult) -> dict[str, Any]:
     return {
         "headline": result.headline,
         "schema_version": SCHEMA_VERSION,
-        "target": result.facts["target"],
-        "target_note": result.facts.get("note", ""),
-        "clock_factor": result.facts.get("clock_factor", 1),
+        **provenance(result.facts),
         "run_id": result.facts.get("run_id", ""),
         "against": result.against,
         "title": result.title,
@@ -202,20 +199,13 @@ def row(check: Check, result: VerifyResult) -> dict[str, Any]:
         "date": " | ".join(source.date for source in claim.sources),
         "note": claim.note,
         "against": result.against,
-        "target": result.facts["target"],
-        "target_note": result.facts.get("note", ""),
-        "clock_factor": result.facts.get("clock_factor", 1),
+        **provenance(result.facts),
     }
 
 
 def _write_csv(result: VerifyResult) -> Path:
     path = result.folder / "verification.csv"
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        for check in result.checks:
-            values = row(check, result)
-            writer.writerow({k: csv_cell(v) if isinstance(v, str) else v for k, v in values.items()})
+    write_csv(path, COLUMNS, (row(check, result) for check in result.checks))
     return path
 
 
