@@ -41,7 +41,7 @@ class RunFiles:
     @cached_property
     def matrix(self) -> pd.DataFrame:
         """The coverage matrix: one row per operation, variant and channel (columns: results/README.md)."""
-        return pd.read_csv(self._file("matrix.csv"), keep_default_na=False, na_values={"delay_p50_seconds": [""]} | _NA)
+        return pd.read_csv(self._file("matrix.csv"), keep_default_na=False, na_values=_NA)
 
     @cached_property
     def cells(self) -> list[dict[str, Any]]:
@@ -68,6 +68,7 @@ _NA = {
         "expected_records",
         "delay_n",
         "delay_min_seconds",
+        "delay_p50_seconds",
         "delay_p90_seconds",
         "delay_max_seconds",
     )

@@ -10,7 +10,7 @@ from typing import Any
 from harness.analyse.join import Joiner, Pair
 from harness.analyse.snapshot import CellId, DelayClass, Delays, Snapshot, Witness
 from harness.journal import FILE_NAME, Journal
-from harness.model import Call, Delivery, Record, Role
+from harness.model import Call, Role
 
 _MAX_WITNESSES = 3
 
@@ -24,9 +24,10 @@ def with_evidence(run: Snapshot, folder: Path, *, with_delays: bool) -> Snapshot
     with Journal(folder / FILE_NAME) as journal:
         facts, calls = journal.facts(), journal.calls()
         joiner = Joiner(calls)
-        paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in journal.records()]
+        for record, delivery in journal.records():
+            joiner.add(record, delivery)
     if with_delays:
-        run = replace(run, delays=_delays(calls, paired, facts), no_delays="")
+        run = replace(run, delays=_delays(calls, joiner, facts), no_delays="")
     seen: dict[CellId, tuple[list[int], list[Pair]]] = {}
     for call in calls:
         if call.role is Role.SUBJECT and call.cell:
@@ -38,16 +39,14 @@ def with_evidence(run: Snapshot, folder: Path, *, with_delays: bool) -> Snapshot
     return replace(run, witnesses=witnesses)
 
 
-def _delays(
-    calls: Sequence[Call], paired: Sequence[tuple[Record, Delivery, Pair | None]], facts: Mapping[str, Any]
-) -> dict[DelayClass, Delays]:
+def _delays(calls: Sequence[Call], joiner: Joiner, facts: Mapping[str, Any]) -> dict[DelayClass, Delays]:
     from harness.analyse import delays  # noqa: PLC0415 - scipy loads slowly
 
     return {
         DelayClass(row.channel, row.region, row.category, row.access): Delays(
             tuple((each.lower_seconds, each.upper_seconds) for each in row.observations)
         )
-        for row in delays.rows(calls, delays.pairs_of(paired), facts)
+        for row in delays.rows(calls, joiner.pairs, facts)
         if delays.ALL not in (row.category, row.access)
     }
 
