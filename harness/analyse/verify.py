@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 
 from harness import catalogue
 from harness.analyse.join import Pair
@@ -184,15 +184,15 @@ def evidence_of(pairs: Iterable[Pair]) -> tuple[Evidence, ...]:
             file=pair.deliveries[0].name,
             offset=pair.record.offset,
         )
-        for pair in pairs
-    )[:MAX_EVIDENCE]
+        for pair in islice(pairs, MAX_EVIDENCE)
+    )
 
 
 def missing(calls: Iterable[Call], pairs: Iterable[Pair]) -> tuple[Evidence, ...]:
     """Return the calls that left none of the records."""
     found = {pair.call.number for pair in pairs}
-    absent = (c for c in calls if c.number not in found)
-    return tuple(Evidence(call=c.number, marker=c.marker, request_id=c.request_id) for c in absent)[:MAX_EVIDENCE]
+    absent = islice((c for c in calls if c.number not in found), MAX_EVIDENCE)
+    return tuple(Evidence(call=c.number, marker=c.marker, request_id=c.request_id) for c in absent)
 
 
 def check_table(claims: Sequence[Claim], seen: Seen, name: str, *, whole: bool = True) -> list[Check]:

@@ -139,7 +139,7 @@ class Site:
 
     def make_directory_bucket(self) -> str:
         """Create a directory bucket in the Region's first zone that has them; returns its name."""
-        zone = f"{_DIRECTORY_ZONES.get(self.region, 'use1-az4')}"
+        zone = _DIRECTORY_ZONES.get(self.region, "use1-az4")
         name = f"{PREFIX}-{self.run_id}-{len(self.journal.resources())}--{zone}--x-s3"
         configuration = {
             "Location": {"Type": "AvailabilityZone", "Name": zone},
