@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from harness.channels import PollPolicy
+from harness.channels import Permission, PollPolicy
 from harness.environment.site import Site
 from harness.model import Delivery, Parsed
 
@@ -43,6 +43,7 @@ class FakeChannel:
     policy: PollPolicy = field(
         default_factory=lambda: PollPolicy(interval_seconds=60, absence_seconds=3600, promise="none: made up")
     )
+    permissions: tuple[Permission, ...] = ()
     scheduled: list[tuple[Delivery, Parsed]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     polls: list[datetime] = field(default_factory=list)

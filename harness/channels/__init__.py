@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -26,11 +26,31 @@ class PollPolicy:
     promise: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What a channel may have to do in the account; the least-privilege policy is made of these.
+
+    Attributes:
+        actions: IAM actions, e.g. ``cloudtrail:CreateTrail``.
+        resources: ARNs; ``{account}`` and ``{region}`` stand for the run's.
+        conditions: As in an IAM policy statement.
+    """
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
 class Channel(Protocol):
-    """One logging channel. State lives in the journal and in AWS, never in the channel."""
+    """One logging channel. State lives in the journal and in AWS, never in the channel.
+
+    Attributes:
+        permissions: For everything that the channel does itself, from enabling to teardown.
+    """
 
     name: str
     policy: PollPolicy
+    permissions: tuple[Permission, ...]
 
     def enable(self, site: Site) -> None:
         """Create what the channel needs and switch it on for the run's source buckets."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from harness.channels import PollPolicy
-from harness.channels.log_objects import LogFolder, new_objects
+from harness.channels import Permission, PollPolicy
+from harness.channels.log_objects import LOG_BUCKET, LogFolder, new_objects
 from harness.environment.site import PREFIX, TAG_KEY, Site
 from harness.formats import cloudtrail
 from harness.model import CLOUDTRAIL, Delivery, Parsed
@@ -22,6 +22,21 @@ class CloudTrailChannel:
         interval_seconds=60,
         absence_seconds=3600,
         promise="about 5 minutes on average, not guaranteed (CloudTrail User Guide, getting log files, April 2026)",
+    )
+
+    permissions: tuple[Permission, ...] = (
+        *LOG_BUCKET,
+        Permission(
+            actions=(
+                "cloudtrail:CreateTrail",
+                "cloudtrail:AddTags",
+                "cloudtrail:PutEventSelectors",
+                "cloudtrail:StartLogging",
+                "cloudtrail:StopLogging",
+                "cloudtrail:DeleteTrail",
+            ),
+            resources=("arn:aws:cloudtrail:{region}:{account}:trail/s3lm-*",),
+        ),
     )
 
     def enable(self, site: Site) -> None:

@@ -9,12 +9,34 @@ from typing import Any
 
 from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
+from harness.channels import Permission
 from harness.clock import Clock
 from harness.environment.site import code_of
 from harness.model import Delivery
 
 OVERLAP = timedelta(minutes=30)
 """How far back a listing starts: objects may become visible out of the order of their names."""
+
+LOG_BUCKET = (
+    Permission(
+        actions=(
+            "s3:CreateBucket",
+            "s3:PutBucketOwnershipControls",
+            "s3:PutBucketTagging",
+            "s3:PutBucketPublicAccessBlock",
+            "s3:PutEncryptionConfiguration",
+            "s3:PutLifecycleConfiguration",
+            "s3:PutBucketPolicy",
+            "s3:ListBucket",
+            "s3:ListBucketVersions",
+            "s3:ListBucketMultipartUploads",
+            "s3:DeleteBucket",
+        ),
+        resources=("arn:aws:s3:::s3lm-*",),
+    ),
+    Permission(actions=("s3:GetObject", "s3:DeleteObjectVersion"), resources=("arn:aws:s3:::s3lm-*/*",)),
+)
+"""To make a log bucket, read it, empty it and delete it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.channels import PollPolicy
-from harness.channels.log_objects import LogFolder, new_objects
+from harness.channels import Permission, PollPolicy
+from harness.channels.log_objects import LOG_BUCKET, LogFolder, new_objects
 from harness.environment.site import Site
 from harness.formats import server_access
 from harness.model import SERVER_ACCESS, Delivery, Parsed
@@ -25,6 +25,11 @@ class ServerAccessChannel:
         interval_seconds=300,
         absence_seconds=4 * 3600,
         promise="most records within a few hours, best effort (S3 User Guide, server access logging, April 2026)",
+    )
+
+    permissions: tuple[Permission, ...] = (
+        *LOG_BUCKET,
+        Permission(actions=("s3:PutBucketLogging",), resources=("arn:aws:s3:::s3lm-*",)),
     )
 
     def enable(self, site: Site) -> None:
