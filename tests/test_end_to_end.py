@@ -29,9 +29,8 @@ from harness.targets.embedded import (
     LEDGER,
     SECRET_ACCESS_KEY,
     EmbeddedTarget,
-    isolated_session,
-    route_to_loopback,
 )
+from harness.targets.sessions import isolated_session, route_to
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 ROOT = Path(__file__).parent.parent
@@ -369,7 +368,7 @@ def _run_with_bad_log_objects(target: EmbeddedTarget, results: Path) -> Iterator
     run = Run(options, target)
     assert target.server is not None
     session = isolated_session(Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), "us-east-1")
-    route_to_loopback(session, target.server.port)
+    route_to(session, target.server.endpoint)
     s3 = session.client("s3")
     for event in run.events():
         yield event

@@ -15,13 +15,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from harness.clock import Clock
 from harness.errors import PreflightError
 from harness.journal import Journal
-from harness.targets import Credentials
+from harness.targets import DIRECTORY_ZONES, Credentials
 
 PREFIX = "s3lm"
 TAG_KEY = "s3lm"
 _LOG_DAYS = 30
-_DIRECTORY_ZONES = {"us-east-1": "use1-az4", "us-west-2": "usw2-az1", "eu-north-1": "eun1-az1"}
-"""A zone per Region that has directory buckets (S3 User Guide, S3 Express One Zone Availability Zones)."""
 
 
 def code_of(error: Exception) -> str:
@@ -139,7 +137,7 @@ class Site:
 
     def make_directory_bucket(self) -> str:
         """Create a directory bucket in the Region's first zone that has them; returns its name."""
-        zone = _DIRECTORY_ZONES.get(self.region, "use1-az4")
+        zone = DIRECTORY_ZONES.get(self.region, "use1-az4")
         name = f"{PREFIX}-{self.run_id}-{len(self.journal.resources())}--{zone}--x-s3"
         configuration = {
             "Location": {"Type": "AvailabilityZone", "Name": zone},
