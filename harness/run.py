@@ -166,7 +166,8 @@ class Run:
             if self.options.detach:
                 yield from self._detach()
                 return
-            yield from self._collect()
+            if not self.journal.fact("collected_at"):
+                yield from self._collect()
             result = self._analyse()
         except (Exception, GeneratorExit) as error:
             if self._resumable():
@@ -366,6 +367,7 @@ class Run:
         )
         with recorder.purpose(Role.POLL):
             yield from collector.run(executed_at + self.options.deadline)
+        self.journal.note("collected_at", self.target.clock.now().isoformat())
 
     def _analyse(self) -> Result:
         self._enter("analyse")
