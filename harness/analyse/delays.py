@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from harness import catalogue
+from harness.analyse.curve import Observation
 from harness.analyse.delay import STAMP_SECONDS
 from harness.analyse.join import Pair
-from harness.analyse.survival import Estimate, Loss, Observation, estimate, loss
+from harness.analyse.survival import Estimate, Loss, estimate, loss
 from harness.catalogue.fields import is_related
 from harness.model import ACTOR, Call, Delivery, Level, Record, Role
 

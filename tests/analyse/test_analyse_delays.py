@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from offline import T0, a_call, a_delivery, a_record, seconds
 
+from harness.analyse.curve import Observation
 from harness.analyse.delays import DelayRow, Offset, clock_offset, pairs_of, rows
 from harness.analyse.join import Joiner
-from harness.analyse.survival import Observation
 from harness.model import ACTOR, CLOUDTRAIL, SERVER_ACCESS, Call, CellKey, Delivery, Record, Role
 
 NUMBERS = count(1)
