@@ -233,7 +233,8 @@ def heartbeat(
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
 
-    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`.
+    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`, which says how many a
+    number takes where those are too few; docs/measurement.md has a table to plan with.
     """
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
