@@ -14,7 +14,7 @@ from harness.channels import Channel
 from harness.clock import Clock
 from harness.environment.site import Site, code_of, refuse_expired
 from harness.events import CollectProgress, Event, Warned
-from harness.model import Delivery, Record
+from harness.model import Delay, Delivery, Record
 from harness.redact import without_secrets
 
 
@@ -27,6 +27,7 @@ class Outstanding:
         open_channels: Those that must be polled on.
         waiting_for: What the wait is for, in the user's words.
         done_by: When all of it may have come, from what each channel has shown so far; None when nothing is awaited.
+        delays: Of the calls whose first record has come, per channel; what is missing is later than that.
     """
 
     arrived: Mapping[str, int]
@@ -34,6 +35,7 @@ class Outstanding:
     open_channels: frozenset[str]
     waiting_for: str = ""
     done_by: datetime | None = None
+    delays: Mapping[str, Delay] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -109,6 +111,8 @@ class Collector:
             deadline=deadline,
             waiting_for=state.waiting_for,
             done_by=state.done_by,
+            delays=state.delays,
+            calls_made=self.site.journal.next_call_number() - 1,
         )
 
     def _poll(self, channel: Channel) -> None:

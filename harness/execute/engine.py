@@ -161,7 +161,8 @@ def execute(
             failure = _Execution(scenario, repeat, recorder, surroundings, clients, leaves).run()
             journal.execution(scenario.cell, repeat, "failed" if failure else "done", failure, clock.now())
             since_control += 1
-            yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
+            made = journal.next_call_number() - 1
+            yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure, calls_made=made)
     control.call()
 
 
