@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from harness.analyse.cases import DiffResult
 from harness.errors import ExitCode, InterruptedAgainError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
+from harness.report.outcome import of_run
 from harness.report.terminal import Terminal, show_matrix, show_summary
 from harness.run import Run
 
 
 def attend(
-    run: Run, screen: Console, *, rows: bool = True, against: Path | None = None, known: Path | None = None
+    run: Run,
+    screen: Console,
+    *,
+    rows: bool = True,
+    against: Path | None = None,
+    known: Path | None = None,
+    tell: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> ExitCode:
     """Do what is left to do of a run, show its result, and compare it with a baseline if there is one.
 
@@ -25,7 +34,9 @@ def attend(
         rows: Whether to print the whole matrix, not only the summary.
         against: A baseline, or another run.
         known: Known deviations from it.
+        tell: Takes the result as a document, which is then not shown on the screen.
     """
+    found: DiffResult | None = None
     pending = failed = 0
     code = ExitCode.OK
     try:
@@ -42,7 +53,7 @@ def attend(
         done = run.journal.fact("stage") == "finished"
     finally:
         run.close()
-    if run.result is not None:
+    if run.result is not None and tell is None:
         (show_matrix if rows and done else show_summary)(screen, run.result)
     if code is ExitCode.OK and pending:
         screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
@@ -58,8 +69,11 @@ def attend(
         from harness.report.drift import show  # noqa: PLC0415
 
         found = hold(against, run.folder, known)
-        show(screen, found)
+        if tell is None:
+            show(screen, found)
         code = found.exit_code
+    if tell is not None and run.result is not None:
+        tell(of_run(run.result, code, rows=rows and done, not_as_meant=failed, drift=found))
     return code
 
 

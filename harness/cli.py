@@ -6,12 +6,13 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich import box
@@ -40,10 +41,11 @@ class ListOutput(StrEnum):
 
     TABLE = "table"
     MARKDOWN = "markdown"
+    JSON = "json"
 
 
 class TextOutput(StrEnum):
-    """Forms of ``verify``."""
+    """Forms of most commands."""
 
     TEXT = "text"
     JSON = "json"
@@ -75,6 +77,10 @@ RoleOption = Annotated[str | None, typer.Option(help="AWS: ARN of a role to assu
 EndpointOption = Annotated[
     str | None,
     typer.Option(help="LocalStack: its endpoint; AWS_ENDPOINT_URL, LOCALSTACK_HOST or localhost:4566 by default."),
+]
+
+OutputOption = Annotated[
+    TextOutput, typer.Option("--output", help="Text, or one JSON document; progress is then on standard error.")
 ]
 
 
@@ -183,6 +189,7 @@ def run(
     ] = None,
     known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
@@ -199,7 +206,8 @@ def run(
         from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
 
         arguments = several.without(context.obj, "--region", "--results")
-        raise typer.Exit(several.run(arguments, regions, results, target.value))
+        as_json = output is TextOutput.JSON
+        raise typer.Exit(several.run(arguments, regions, results, target.value, as_json=as_json))
     scenario.load(extra=scenarios or [])
     options = Options(
         scenarios=tuple(scenarios or ()),
@@ -231,7 +239,7 @@ def run(
         detached=detach or keep,
         requester_role=requester_role,
     )
-    _execute(options, wanted, matrix, baseline, known)
+    _execute(options, wanted, output, matrix, baseline, known)
 
 
 @app.command()
@@ -245,6 +253,7 @@ def heartbeat(
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
 
@@ -265,12 +274,19 @@ def heartbeat(
         seed=seed,
         deadline=duration(deadline),
     )
-    _execute(options, Wanted(seed=seed, factor=factor))
+    _execute(options, Wanted(seed=seed, factor=factor), output)
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    from harness.report.outcome import as_text  # noqa: PLC0415 - pandas loads slowly
+
+    typer.echo(as_text(document))
 
 
 def _execute(
     options: Options,
     wanted: Wanted,
+    output: TextOutput,
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
@@ -281,7 +297,9 @@ def _execute(
     from harness.run import Run  # noqa: PLC0415
 
     with target_for(wanted) as target:
-        code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
+        tell = _print if output is TextOutput.JSON else None
+        screen = console(stderr=tell is not None)
+        code = attend(Run(options, target), screen, rows=show_rows, against=against, known=known, tell=tell)
     raise typer.Exit(code)
 
 
@@ -290,7 +308,7 @@ def _on_each_region(context: typer.Context, run_path: Path) -> None:
     from harness.regions import on_each  # noqa: PLC0415 - pandas loads slowly
 
     options = [argument for argument in context.obj[1:] if argument != str(run_path)]
-    code = on_each(context.obj[0], run_path, options)
+    code = on_each(context.obj[0], run_path, options, as_json=context.params.get("output") is TextOutput.JSON)
     if code is not None:
         raise typer.Exit(code)
 
@@ -304,6 +322,7 @@ def resume(
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Go on with a run that was detached, interrupted or killed: from another terminal, on another day.
 
@@ -327,7 +346,8 @@ def resume(
         scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
     with reopened(facts, profile) as target:
         one = Run.taken_up(folder, target, duration(until) if until else None)
-        raise typer.Exit(attend(one, console(), rows=matrix))
+        tell = _print if output is TextOutput.JSON else None
+        raise typer.Exit(attend(one, console(stderr=tell is not None), rows=matrix, tell=tell))
 
 
 @app.command()
@@ -352,6 +372,7 @@ def teardown(
     context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Delete what a run has created, from its journal alone, in any state and as often as you like.
 
@@ -366,8 +387,14 @@ def teardown(
     folder = run_folder(run_path).resolve()
     with Journal(folder / FILE_NAME) as journal:
         facts = journal.facts()
+    as_json = output is TextOutput.JSON
     with reopened(facts, profile) as target:
-        raise typer.Exit(tear_down(Run.taken_up(folder, target), console()))
+        code = tear_down(Run.taken_up(folder, target), console(stderr=as_json))
+    if as_json:
+        from harness.report.outcome import of_teardown  # noqa: PLC0415
+
+        _print(of_teardown(folder, code))
+    raise typer.Exit(code)
 
 
 @app.command("list")
@@ -375,7 +402,7 @@ def list_(
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
-    output: Annotated[ListOutput, typer.Option(help="A table for the terminal, or Markdown.")] = ListOutput.TABLE,
+    output: Annotated[ListOutput, typer.Option(help="A table for the terminal, Markdown, or JSON.")] = ListOutput.TABLE,
 ) -> None:
     """List the operations of the installed botocore, with their scenarios and what the embedded target can serve.
 
@@ -391,6 +418,11 @@ def list_(
         from harness.report.rows_md import rows_table  # noqa: PLC0415
 
         typer.echo(rows_table(rows))
+        return
+    if output is ListOutput.JSON:
+        from harness.report.outcome import of_list  # noqa: PLC0415 - pandas loads slowly
+
+        _print(of_list(rows, EmbeddedTarget.name, NOTE))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("operation", "variant", "level", "form", "state"):
@@ -418,6 +450,7 @@ def report(
     context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too."""
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
@@ -428,6 +461,11 @@ def report(
     folder = run_folder(run_path)
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
+    if output is TextOutput.JSON:
+        from harness.report.outcome import of_run  # noqa: PLC0415
+
+        _print(of_run(result, rows=matrix))
+        return
     (show_matrix if matrix else show_summary)(console(), result)
 
 
@@ -479,23 +517,36 @@ def diff(
 def baseline(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("baseline.json"),
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Write what `diff` needs of a run into one reviewable file: no account ids, nothing that differs between runs."""
     from harness.report.baseline import write  # noqa: PLC0415 - pandas loads slowly
     from harness.report.snapshots import load  # noqa: PLC0415
 
-    typer.echo(f"Wrote {write(load(run_path), out)}.")
+    written = write(load(run_path), out)
+    if output is TextOutput.JSON:
+        from harness.report.outcome import of_baseline  # noqa: PLC0415
+
+        _print(of_baseline(written))
+        return
+    typer.echo(f"Wrote {written}.")
 
 
 @app.command()
 def corpus(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("corpus.jsonl"),
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Export calls with their records as JSON Lines, names replaced, so that parsers can be tested on them."""
     from harness.corpus import export  # noqa: PLC0415 - pandas loads slowly
 
     done = export(run_path, out)
+    if output is TextOutput.JSON:
+        from harness.report.outcome import of_corpus  # noqa: PLC0415
+
+        _print(of_corpus(run_path, out, done))
+        return
     withheld = f"; {done.withheld} withheld, because a name might have survived" if done.withheld else ""
     typer.echo(f"Wrote {done.written} pairs to {out}{withheld}.")
 
