@@ -99,16 +99,17 @@ class LiveView:
     def _details(self) -> Iterator[RenderableType]:
         made = f"{self._calls:,} calls made" if self._calls else ""
         if self._collected is None:
-            yield _cut(" · ".join(filter(None, (made, self._detail))))
+            told = " · ".join(filter(None, (made, self._detail)))
+            yield Text(visible(told), no_wrap=True, overflow="ellipsis")
             return
         event = self._collected
         if event.expected:
             yield channel_table(event)
         if event.waiting_for:
-            yield _cut(f"waiting for {event.waiting_for}")
+            yield Text(visible(f"waiting for {event.waiting_for}"))
         ends = [f"done in about {self._left(event.now, event.done_by)}"] if is_ahead(event) else []
         ends.append(f"deadline in {self._left(event.now, event.deadline)}")
-        yield _cut(" · ".join(filter(None, (made, *ends))))
+        yield Text(" · ".join(filter(None, (made, *ends))))
 
     def _left(self, now: datetime, then: datetime | None) -> str:
         """Return a time that is left on the run's clock, and what it is on the user's."""
@@ -148,7 +149,3 @@ def channel_table(event: CollectProgress) -> Table:
             str(event.rejects.get(channel, 0)),
         )
     return table
-
-
-def _cut(text: str) -> Text:
-    return Text(visible(text), no_wrap=True, overflow="ellipsis")

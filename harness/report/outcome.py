@@ -93,7 +93,9 @@ def of_list(rows: Mapping[CellKey, tuple[int, str]], target: str, note: str) -> 
     """
     known = catalogue.rows()
     return {
-        **_first({"target": target, "note": note}, ExitCode.OK),
+        "schema_version": SCHEMA_VERSION,
+        "exit_code": int(ExitCode.OK),
+        **provenance({"target": target, "note": note}),
         "botocore": catalogue.botocore_version(),
         "rows": [
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from rich.console import Console
 from rich.text import Text
@@ -44,6 +44,7 @@ _PLAIN_EVERY = 20
 _PLAIN_EXECUTIONS = 100
 _MAX_WARNINGS = 10
 _MAX_NAMED = 4
+_ROOM_FOR_WORDS = 100
 
 
 class Terminal:
@@ -256,8 +257,9 @@ def _show_variants(console: Console, result: Result, *, in_words: bool) -> None:
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
-    """Print a line: wrapped by words on a terminal, whole where programs read it."""
-    console.print(Text(visible(text), style=style), highlight=False, soft_wrap=not console.is_terminal)
+    """Print a line: wrapped between words on a terminal (paths stay whole to be copied), not at all for programs."""
+    told = Text(visible(text), style=style, overflow="ignore")
+    console.print(told, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
@@ -277,13 +279,16 @@ def show_summary(console: Console, result: Result) -> None:
     """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason."""
     _line(console, "Summary", "bold")
     _line(console, result.headline)
-    table = new_table()
-    for name in ("channel", *(v.value for v in Verdict), "records", "median of rows", "max", "files", "rejects"):
-        side: Literal["left", "right"] = "left" if name == "channel" else "right"
-        table.add_column(name, justify=side, min_width=max(map(len, name.split())), no_wrap=name == "channel")
+    table = new_table(show_edge=False, gap=1)
+    roomy = console.width >= _ROOM_FOR_WORDS
+    table.add_column("channel", overflow="fold", no_wrap=roomy)
+    for name in (*(v.value for v in Verdict), "records", "median of rows", "max", "files", "rejects"):
+        # Where there is little room, words of the heading are broken rather than columns left out.
+        widest = max(map(len, name.split())) if roomy else None
+        table.add_column(name, justify="right", min_width=widest, overflow="fold")
     for each in by_channel(result):
         table.add_row(
-            Text(visible(each.channel)),
+            Text(visible(each.channel) if roomy else broken(each.channel)),
             *(str(each.verdicts[v]) for v in Verdict),
             str(each.records),
             span(each.median_seconds) if each.median_seconds is not None else "-",

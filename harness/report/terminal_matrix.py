@@ -31,9 +31,13 @@ Rows = Mapping[str, Mapping[str, Cell]]
 """Cells by the name of their row, then by channel."""
 
 
-def new_table() -> Table:
-    """Return an empty table in the style of all of them."""
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def new_table(*, show_edge: bool = True, gap: int = 2) -> Table:
+    """Return an empty table in the style of all of them.
+
+    Args:
+        show_edge, gap: Less of both where every column counts.
+    """
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=show_edge)
 
 
 def has_room_for_names(rows: Rows, channels: Sequence[str], width: int) -> bool:
@@ -74,7 +78,7 @@ def compact(rows: Rows, channels: Sequence[str], unstamped: Collection[str] = ()
         channels: In their order.
         unstamped: Channels whose deliveries carry no stamp of their arrival: a delay is at most what is shown.
     """
-    table = new_table()
+    table = new_table(show_edge=False)
     table.add_column("operation", overflow="fold")
     for channel in channels:
         table.add_column(broken(channel), overflow="fold", max_width=_COLUMN_WIDTH)
