@@ -258,8 +258,8 @@ def _show_variants(console: Console, result: Result, *, in_words: bool) -> None:
 
 def _line(console: Console, text: str, style: str = "") -> None:
     """Print a line: wrapped between words on a terminal (paths stay whole to be copied), not at all for programs."""
-    told = Text(visible(text), style=style, overflow="ignore")
-    console.print(told, highlight=False, soft_wrap=not console.is_terminal)
+    told = Text(visible(text), style=style)
+    console.print(told, highlight=False, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
 
 
 def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
