@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from textwrap import fill
 from types import TracebackType
 from typing import Self
 
@@ -258,8 +259,10 @@ def _show_variants(console: Console, result: Result, *, in_words: bool) -> None:
 
 def _line(console: Console, text: str, style: str = "") -> None:
     """Print a line: wrapped between words on a terminal (paths stay whole to be copied), not at all for programs."""
-    told = Text(visible(text), style=style)
-    console.print(told, highlight=False, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+    told = visible(text)
+    if console.is_terminal:
+        told = fill(told, console.width, break_long_words=False, break_on_hyphens=False)
+    console.print(Text(told, style=style), highlight=False, soft_wrap=True)
 
 
 def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
