@@ -72,7 +72,7 @@ def status_of(path: Path) -> Status:
         ended = [why for state, why in journal.executions().values() if state != "started"]
         stopped = f" (interrupted in {facts['interrupted']})" if facts.get("interrupted") else ""
         deadline = None
-        if facts.get("executed_at") and facts.get("options"):
+        if channels and facts.get("executed_at") and facts.get("options"):
             wait = Options.from_fact(facts["options"]).deadline
             deadline = datetime.fromisoformat(facts["executed_at"]) + wait
         return Status(

@@ -23,7 +23,7 @@ import harness
 from harness.clock import Clock, ScaledClock
 from harness.embedded.switches import Behaviours, UnknownBehaviourError
 from harness.errors import TargetError, UsageError
-from harness.targets import FIXED_LIMITS, Credentials
+from harness.targets import ACCESS_CONTROL, FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, route_to
 
 DEFAULT_FACTOR = 600.0
@@ -158,7 +158,7 @@ class EmbeddedTarget:
     no_logs = ""
     real = False
     repeatable = True
-    capabilities = frozenset({"multi-region"})
+    capabilities = frozenset({ACCESS_CONTROL, "multi-region"})
     missing: Mapping[str, str] = FIXED_LIMITS | {
         "directory-buckets": "the embedded server has no directory buckets",
         "object-lambda": "the embedded server has no Object Lambda access points",
