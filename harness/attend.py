@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.errors import ExitCode, InterruptedAgainError
+from harness.errors import ExitCode, InterruptedAgainError, UsageError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
+from harness.report import without_channels
 from harness.report.terminal import Terminal, show_matrix, show_summary
 from harness.run import Run
 
@@ -25,7 +26,14 @@ def attend(
         rows: Whether to print the whole matrix, not only the summary.
         against: A baseline, or another run.
         known: Known deviations from it.
+
+    Raises:
+        UsageError: A baseline is given, and no records will come that could be compared with it.
     """
+    if against is not None and not run.journal.fact("channels"):
+        why = without_channels(run.journal.facts())
+        run.close()
+        raise UsageError(f"there is nothing to compare with a baseline ({why}): leave --baseline out")
     pending = failed = 0
     code = ExitCode.OK
     try:

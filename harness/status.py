@@ -14,7 +14,7 @@ from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
-from harness.report import headline, provenance
+from harness.report import headline, provenance, without_channels
 from harness.report.safe import visible
 from harness.results import run_folder
 from harness.selection import Options, selected_channels
@@ -31,6 +31,7 @@ class Status:
         calls: Requests by role.
         arrived, expected: Records per channel.
         waiting_for: What is missing, in words.
+        without_channels: Why there is nothing to wait for; empty where there are channels.
         done_by: When that may have come.
         deadline: When the run stops waiting.
         resources: What the run has created and not deleted, by kind and name.
@@ -47,6 +48,7 @@ class Status:
     arrived: Mapping[str, int]
     expected: Mapping[str, int]
     waiting_for: str
+    without_channels: str
     done_by: datetime | None
     deadline: datetime | None
     resources: tuple[tuple[str, str], ...]
@@ -87,6 +89,7 @@ def status_of(path: Path) -> Status:
             arrived=still.arrived,
             expected=still.expected,
             waiting_for=still.waiting_for if any(c.role is Role.SUBJECT for c in calls) else "",
+            without_channels=without_channels(facts),
             done_by=still.done_by,
             deadline=deadline,
             resources=tuple((kind, name) for kind, name, state, _ in journal.resources() if state != "deleted"),
@@ -102,6 +105,7 @@ def as_text(found: Status) -> str:
         f"Executed: {found.executed} of {found.planned}" + (f", {found.failed} not as meant" if found.failed else ""),
         f"Calls: {calls or 'none'}",
     ]
+    lines += [f"Records: none will come, {found.without_channels}"] * bool(found.without_channels)
     lines += [f"Records in {name}: {n} of {found.expected[name]}" for name, n in found.arrived.items()]
     if found.waiting_for:
         lines.append(f"Waiting for {found.waiting_for}")

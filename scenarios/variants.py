@@ -43,11 +43,12 @@ def missing_bucket(parameters: Parameters, where: Surroundings) -> Parameters:
     return parameters | {"Bucket": where.bucket.replace("-src-", "-srcmissing-")}
 
 
-def missing_key(parameters: Parameters, _where: Surroundings) -> Parameters:
-    """Name a key that does not exist; of a copy, as its source."""
+def missing_key(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Name a key that does not exist, and another one each time; of a copy, as its source."""
+    key = {"Key": where.new_name("missing")}
     if "CopySource" in parameters:
-        return parameters | {"CopySource": parameters["CopySource"] | {"Key": "there-is-no-such-key"}}
-    return parameters | {"Key": "there-is-no-such-key"}
+        return parameters | {"CopySource": parameters["CopySource"] | key}
+    return parameters | key
 
 
 def missing_upload(parameters: Parameters, _where: Surroundings) -> Parameters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,22 +97,24 @@ def answer(call: Call) -> str:
     return f"{call.status} {call.error_code}" if call.error_code else str(call.status)
 
 
-def shared_reason(failure: str, made: Iterable[Call]) -> str:
+def shared_reason(failure: str, made: Sequence[Call]) -> str:
     """Return why an execution did not end as its scenario says, in words that many rows share.
 
     Args:
         failure: As the engine puts it.
         made: Its calls under test.
     """
+    last = made[-1] if made else None
+    refused = _REFUSED.search(failure)
+    if refused and last is None:
+        return f"what it needs could not be prepared: {refused[2]} was answered {refused[1]}"
     unlike = _UNLIKE.fullmatch(failure)
     if unlike:
         return unlike[1]
-    unwanted = [call for call in made if call.status is None or call.status >= 400]
-    if unwanted:
-        return f"answered {answer(unwanted[-1])}" if unwanted[-1].status else answer(unwanted[-1])
-    refused = _REFUSED.search(failure)
-    if refused:
-        return f"what it needs could not be prepared: {refused[2]} was answered {refused[1]}"
+    if last and (last.status is None or last.status >= 400):
+        return f"answered {answer(last)}" if last.status else answer(last)
+    if refused and last and refused[2] == last.operation:
+        return f"answered {answer(last)} with what botocore cannot read"
     return failure if len(failure) <= _LONGEST else f"{failure[:_LONGEST]}…"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.analyse.executions import Execution
 from harness.analyse.join import Pair
-from harness.errors import JournalError
+from harness.errors import JournalError, UsageError
 from harness.model import Call, Cell, Delivery, Record, Reject
 
 
@@ -66,6 +66,20 @@ def without_channels(facts: Mapping[str, Any]) -> str:
     if facts.get("channels"):
         return ""
     return str(facts.get("no_logs") or "the run was made without any channel")
+
+
+def require_channels(facts: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a run that has no coverage matrix, because it had no channels.
+
+    Raises:
+        UsageError: It had none.
+    """
+    why = without_channels(facts)
+    if why:
+        raise UsageError(
+            f"the run in {folder} has no coverage matrix ({why}): nothing was measured; executions.csv in it says how"
+            " its calls ended"
+        )
 
 
 def write_all(result: Result) -> list[Path]:
