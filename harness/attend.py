@@ -30,8 +30,8 @@ def attend(
     Raises:
         UsageError: A baseline is given, and no records will come that could be compared with it.
     """
-    if against is not None and not run.journal.fact("channels"):
-        why = without_channels(run.journal.facts())
+    why = without_channels(run.journal.facts())
+    if against is not None and why:
         run.close()
         raise UsageError(f"there is nothing to compare with a baseline ({why}): leave --baseline out")
     pending = failed = 0

@@ -18,10 +18,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.report.safe import markdown_cell
 
 HERE = Path(__file__).resolve().parent
 ROWS = HERE / "rows.csv"
@@ -241,12 +243,9 @@ def table(rows: Mapping[Key, Row]) -> str:
         if row.ending == NOT_AS_MEANT:
             groups.setdefault((row.why, row.reason), []).append(f"`{operation}[{variant}]`")
     lines = ["| rows | what came | why |", "|---|---|---|"]
-    lines += [f"| {', '.join(_sorted(names))} | {reason} | {why} |" for (why, reason), names in sorted(groups.items())]
+    for (why, reason), names in sorted(groups.items()):
+        lines.append(f"| {', '.join(sorted(names))} | {markdown_cell(reason)} | {markdown_cell(why)} |")
     return "\n".join(lines) + "\n"
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(names)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_channels(facts: Mapping[str, Any]) -> str:
     """Return why nothing was measured in a run; an empty text where channels were."""
-    if facts.get("channels"):
+    if facts.get("channels", True):
         return ""
     return str(facts.get("no_logs") or "the run was made without any channel")
 

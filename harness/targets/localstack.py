@@ -171,8 +171,8 @@ def _code(error: Exception) -> str:
 def _understood(host: str) -> str:
     """Return a host name as LocalStack understands it.
 
-    It takes the account in s3control's host name for a bucket (the account stands in a header too), and knows the website
-    endpoint with a dot before the Region only, which AWS has in the newer Regions.
+    It takes the account in s3control's host name for a bucket (the account stands in a header too), and knows the
+    website endpoint with a dot before the Region only, which AWS has in the newer Regions.
     """
     account, _, rest = host.partition(".")
     if account.isdigit() and rest.startswith("s3-control."):
