@@ -294,8 +294,10 @@ def resume(
     folder = run_folder(run_path).resolve()
     with Journal(folder / FILE_NAME) as journal:
         facts = journal.facts()
-    if facts.get("finished_at"):
-        raise UsageError(f"the run in {folder} is finished: `s3logjam report {folder}` shows it")
+    for stage in ("finished", "torn_down"):
+        if facts.get(f"{stage}_at"):
+            what = stage.replace("_", " ")
+            raise UsageError(f"the run in {folder} is {what}: `s3logjam report {folder}` shows what was measured")
     if facts.get("options"):
         scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
     with reopened(facts, profile) as target:
@@ -330,13 +332,8 @@ def teardown(
     from harness.attend import tear_down  # noqa: PLC0415 - pandas loads slowly
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.results import run_folder  # noqa: PLC0415
-    from harness.run import Run  # noqa: PLC0415
 
-    folder = run_folder(run_path).resolve()
-    with Journal(folder / FILE_NAME) as journal:
-        facts = journal.facts()
-    with reopened(facts, profile) as target:
-        raise typer.Exit(tear_down(Run.taken_up(folder, target), console()))
+    raise typer.Exit(tear_down(run_folder(run_path).resolve(), console(), profile))
 
 
 @app.command("list")
@@ -521,7 +518,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         typer.echo("Interrupted.", err=True)
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
-        typer.echo(
-            f"Internal error ({type(error).__name__}): {error}\nPlease report it with the command line.", err=True
-        )
+        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+        text = f"Internal error ({type(error).__name__}): {error}{notes}\nPlease report it with the command line."
+        typer.echo(text, err=True)
         sys.exit(ExitCode.INTERNAL)

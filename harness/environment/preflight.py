@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,11 +75,8 @@ def preflight(
 
 def _clock(site: Site, clock_offset: ClockOffset) -> _Answer:
     """Hold this machine's clock against the Date header of an S3 answer: that nothing is there is one too."""
-    try:
+    with suppress(ClientError, BotoCoreError):
         site.s3.head_bucket(Bucket=site.bucket)
-    except (ClientError, BotoCoreError) as error:
-        if code_of(error) == "RequestTimeTooSkewed":
-            return _Answer("this machine's clock is wrong by more than 15 minutes: set it", forbids=True)
     ahead, uncertainty = clock_offset(site.journal.calls())
     if uncertainty is None:
         return _Answer("no answer of S3's had a Date header: delays are on this machine's clock alone", trouble=True)
@@ -134,17 +132,19 @@ def _permissions(site: Site, permissions: Sequence[Permission]) -> _Answer:
         return _Answer("the account's root user may do everything: a role of its own would be safer", trouble=True)
     denied: set[str] = set()
     asked: set[str] = set()
+    simulation = site.iam.get_paginator("simulate_principal_policy")
     try:
         for each in permissions:
             resources = [
                 arn.format(account=site.account_id, region=site.region).replace("*", "x") if arn != "*" else arn
                 for arn in each.resources
             ]
-            answer = site.iam.simulate_principal_policy(
+            pages = simulation.paginate(
                 PolicySourceArn=_policy_source(caller), ActionNames=list(each.actions), ResourceArns=resources
             )
             asked.update(each.actions)
-            denied |= {r["EvalActionName"] for r in answer["EvaluationResults"] if r["EvalDecision"] != "allowed"}
+            for page in pages:
+                denied |= {r["EvalActionName"] for r in page["EvaluationResults"] if r["EvalDecision"] != "allowed"}
     except (ClientError, BotoCoreError) as error:
         why = "iam:SimulatePrincipalPolicy is not allowed" if code_of(error) in _DENIED else str(error)
         return _Answer(f"not simulated ({why}): a call that is refused will say what is missing", trouble=True)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.environment.site import Site, code_of
+from harness.environment.site import DIRECTORY_SUFFIX, Site, code_of, refuse_expired
 from harness.journal import Resource
 
 _ATTEMPTS = 10
@@ -45,14 +45,21 @@ def teardown(site: Site) -> list[str]:
 
     Returns:
         What could not be deleted, with the reason; empty when nothing is left.
+
+    Raises:
+        CredentialsError: They have expired: nothing more can be deleted with them.
     """
     left = []
     for kind, name, state, _detail in in_order(site.journal.resources()):
         if state == "deleted":
             continue
+        if kind not in KINDS:
+            left.append(f"{kind} {name}: this version does not know how")
+            continue
         try:
             KINDS[kind].delete(site, name)
         except (ClientError, BotoCoreError) as error:
+            refuse_expired(error)
             if code_of(error) not in _GONE:
                 left.append(f"{kind} {name}: {error}")
                 continue
@@ -65,7 +72,8 @@ def in_order(resources: Sequence[Resource]) -> list[Resource]:
 
     def rank(numbered: tuple[int, Resource]) -> tuple[int, int]:
         number, (kind, _, _, detail) = numbered
-        return _LOG_BUCKETS if detail.get("logs") else KINDS[kind].rank, -number
+        known = KINDS[kind].rank if kind in KINDS else 0
+        return _LOG_BUCKETS if detail.get("logs") else known, -number
 
     return [each for _, each in sorted(enumerate(resources), key=rank)]
 
@@ -95,6 +103,12 @@ def _empty_bucket(site: Site, name: str) -> None:
     for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
         for upload in page.get("Uploads", []):
             site.s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+    if name.endswith(DIRECTORY_SUFFIX):  # has no versions, and refuses to list them
+        for page in site.s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+            objects = [{"Key": each["Key"]} for each in page.get("Contents", [])]
+            if objects:
+                site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+        return
     # XML parsers read a carriage return in a key as a line feed: only URL-encoded keys can be deleted for sure.
     for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name, EncodingType="url"):
         decode = unquote_plus if page.get("EncodingType") == "url" else str

@@ -106,7 +106,7 @@ class Terminal:
                     self._warn("failed", f"{event.cell}: {event.failure}")
             case CollectProgress():
                 self._collected(event)
-            case Warned() if event.message.startswith("not deleted"):
+            case Warned() if event.message.startswith(("not deleted", "kept")):
                 self._line(f"  ! {event.message}", "yellow")
             case Warned():
                 self._warn("warned", event.message)
