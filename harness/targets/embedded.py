@@ -6,7 +6,6 @@ as on AWS (virtual hosts and s3control included) and no request can leave the ma
 
 from __future__ import annotations
 
-import copy
 import http.client
 import json
 import os
@@ -231,12 +230,6 @@ class EmbeddedTarget:
     ) -> None:
         if self.server and not (self.outlives and self._told):
             self.server.close()
-
-    def in_region(self, region: str) -> EmbeddedTarget:
-        """Return this target in another Region, on the same server."""
-        other = copy.copy(self)
-        other.region, other.server = known_region(region), None
-        return other
 
     def reach(self) -> dict[str, Any]:
         """Return port and clock of the server, which tell it from any other."""
