@@ -60,7 +60,8 @@ def folders(path: Path) -> dict[str, Path]:
     if (path / FILE_NAME).exists() or not path.resolve().name.endswith(SUFFIX):
         return {}
     # Not by ``latest``: a run that was killed early has none, and may have made something.
-    return {journal.parent.parent.name: journal.parent for journal in sorted(path.resolve().glob(f"*/2*/{FILE_NAME}"))}
+    journals = sorted(path.resolve().glob(f"*/*/{FILE_NAME}"))
+    return {journal.parent.parent.name: journal.parent.resolve() for journal in journals}
 
 
 def on_each(command: str, path: Path, options: Sequence[str] = ()) -> ExitCode | None:

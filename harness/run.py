@@ -26,8 +26,8 @@ from harness.analyse.payload import sent_leaves
 from harness.clock import ScaledClock
 from harness.collect.gate import wait_for_channels
 from harness.collect.loop import Collector, Outstanding
-from harness.environment.preflight import preflight
-from harness.environment.site import Site, expect_owner, refuse_expired
+from harness.environment.preflight import log_buckets_fit, preflight
+from harness.environment.site import Site, caller, expect_owner
 from harness.environment.teardown import teardown
 from harness.errors import (
     CredentialsError,
@@ -265,19 +265,9 @@ class Run:
         self._recorder = Recorder(journal, clock, journal.fact("run_id"))
         session = self._session(None)
         with self._recorder.purpose(Role.SETUP):
-            try:
-                identity = session.client("sts").get_caller_identity()
-            except (ClientError, BotoCoreError) as error:
-                refuse_expired(error)
-                raise TargetError(f"the {self.target.name} target does not answer: {error}") from error
-        account = str(identity["Account"])
-        wanted = journal.fact("account_id") or self.options.account or account
-        if account != wanted:
-            raise PreflightError(
-                f"these credentials are of account {account}, the run is for {wanted}: nothing was done"
-            )
+            account, arn = caller(session, self.target.name, journal.fact("account_id") or self.options.account)
         journal.note("account_id", account)
-        journal.note("caller_arn", identity["Arn"])
+        journal.note("caller_arn", arn)
         expect_owner(session, account)
         self._site = Site(
             session=session,
@@ -298,6 +288,7 @@ class Run:
             for channel in self._channels:
                 channel.enable(site)
                 yield from self._told()
+            yield from log_buckets_fit(site)
             site.make_bucket(site.bucket)
             for channel in self._channels:
                 channel.watch(site, site.bucket)

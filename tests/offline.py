@@ -86,6 +86,15 @@ _SESSION = (
     "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
 )
 _LOGGING = f"<LoggingEnabled><TargetBucket>s3lm-{RUN_ID}-log</TargetBucket><TargetPrefix>sal/</TargetPrefix>"
+_POLICY = (
+    b'{"Statement": [{"Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"},'
+    b' "Action": ["s3:PutObject"], "Resource": "*"}]}'
+)
+_SSE_S3 = (
+    "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
+    "</ApplyServerSideEncryptionByDefault></Rule>"
+)
+_ENFORCED = "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
 _DEFAULTS: Mapping[str, Answer] = {
     "GetCallerIdentity": Answer(_IDENTITY.encode()),
     "AssumeRole": Answer(_ASSUMED.encode()),
@@ -99,7 +108,9 @@ _DEFAULTS: Mapping[str, Answer] = {
     "CreateSession": xml("CreateSessionResult", _SESSION),
     "GetBucketLogging": xml("BucketLoggingStatus", _LOGGING + "</LoggingEnabled>"),
     "GetBucketLocation": xml("LocationConstraint"),
-    "GetBucketPolicy": Answer(b"{}"),
+    "GetBucketPolicy": Answer(_POLICY),
+    "GetBucketEncryption": xml("ServerSideEncryptionConfiguration", _SSE_S3),
+    "GetBucketOwnershipControls": xml("OwnershipControls", _ENFORCED),
     "CopyObject": xml("CopyObjectResult"),
     "UploadPartCopy": xml("CopyPartResult"),
     "CompleteMultipartUpload": xml("CompleteMultipartUploadResult"),

@@ -16,7 +16,7 @@ from botocore.model import OperationModel
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from harness.clock import Clock
-from harness.errors import CredentialsError, PreflightError
+from harness.errors import CredentialsError, PreflightError, TargetError
 from harness.journal import Journal
 from harness.targets import DIRECTORY_ZONES, Credentials
 
@@ -77,6 +77,30 @@ def refusing_expired() -> Iterator[None]:
     except (ClientError, BotoCoreError) as error:
         refuse_expired(error)
         raise
+
+
+def caller(session: boto3.Session, target_name: str, wanted: str | None) -> tuple[str, str]:
+    """Return account and ARN of who asks.
+
+    Args:
+        session: Of the target.
+        target_name: For the message.
+        wanted: The only account in which anything may be done; None for whichever it is.
+
+    Raises:
+        PreflightError: It is another account.
+        TargetError: The target does not answer, or does not take the credentials.
+        CredentialsError: They have expired.
+    """
+    try:
+        with refusing_expired():
+            told = session.client("sts").get_caller_identity()
+    except (ClientError, BotoCoreError) as error:
+        raise TargetError(f"the {target_name} target does not answer: {error}") from error
+    account, arn = str(told["Account"]), str(told["Arn"])
+    if wanted and account != wanted:
+        raise PreflightError(f"these credentials are of account {account}, the run is for {wanted}: nothing was done")
+    return account, arn
 
 
 def expect_owner(session: boto3.Session, account_id: str) -> None:

@@ -10,7 +10,9 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.environment.site import DIRECTORY_SUFFIX, Site, code_of, refuse_expired
+from harness.environment import find
+from harness.environment.find import Find
+from harness.environment.site import DIRECTORY_SUFFIX, PREFIX, Site, code_of, refuse_expired
 from harness.journal import Resource
 
 _ATTEMPTS = 10
@@ -34,10 +36,17 @@ class Kind:
     Attributes:
         rank: What has a lower one is deleted before: what delivers, then what it watches, then where it delivers to.
         delete: Deletes one by its name; an error that says that it is gone counts as success.
+        find: Finds those of any run, for ``sweep``.
+        names: What a run's name of it looks like, whole; the group ``run`` is the run id, ``ACCOUNT`` and ``REGION``
+            stand for those of the run.
+        tagged: Whether a run tags it in the same call that makes it: one without the tag is somebody else's.
     """
 
     rank: int
     delete: Delete
+    find: Find = find.nothing
+    names: str = ""
+    tagged: bool = False
 
 
 def teardown(site: Site) -> list[str]:
@@ -133,15 +142,22 @@ def _delete_access_point(site: Site, name: str) -> None:
 
 def _delete_multi_region_access_point(site: Site, name: str) -> None:
     # The request is carried out later: its answer only says that it was taken.
-    site.s3control.delete_multi_region_access_point(AccountId=site.account_id, ClientToken=name, Details={"Name": name})
+    client: Any = site.session.client("s3control", region_name=find.MULTI_REGION_HOME)
+    client.delete_multi_region_access_point(AccountId=site.account_id, ClientToken=name, Details={"Name": name})
 
 
 _LOG_BUCKETS = 9
+_RUN = rf"{PREFIX}-(?P<run>[0-9a-f]{{8}})"
+_BUCKET = rf"{_RUN}-(?:(?P<part>[a-z]+[0-9]*)-ACCOUNT-REGION-an|[0-9]+--[a-z0-9-]+{DIRECTORY_SUFFIX})"
 KINDS: Mapping[str, Kind] = {
-    "trail": Kind(0, _delete_trail),
-    "access-point": Kind(1, _delete_access_point),
-    "multi-region-access-point": Kind(1, _delete_multi_region_access_point),
-    "bucket": Kind(2, _delete_bucket),
-    "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name)),
+    "trail": Kind(0, _delete_trail, find.trails, _RUN, tagged=True),
+    "access-point": Kind(1, _delete_access_point, find.access_points, rf"{_RUN}-ap[0-9]*"),
+    "multi-region-access-point": Kind(
+        1, _delete_multi_region_access_point, find.multi_region_access_points, rf"{_RUN}-mrap[0-9]+"
+    ),
+    "bucket": Kind(2, _delete_bucket, find.buckets, _BUCKET),
+    "role": Kind(
+        3, lambda site, name: site.iam.delete_role(RoleName=name), find.roles, rf"{_RUN}-[a-z]+", tagged=True
+    ),
 }
 """By the name that the journal has; log buckets, whatever else is added, come last."""
