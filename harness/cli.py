@@ -168,6 +168,9 @@ def run(
     leave_out_silent: Annotated[
         bool, typer.Option("--leave-out-silent", help="Go on without a channel that shows no control record.")
     ] = False,
+    requester_role: Annotated[
+        str | None, typer.Option(help="ARN of a role in another account, for calls across accounts (cross-account).")
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
     ] = False,
@@ -205,6 +208,7 @@ def run(
         canary=canary,
         keep=keep,
         leave_out_silent=leave_out_silent,
+        requester_role=requester_role,
         results=results,
         operations=_split(operations),
         variants=_split(variants),
@@ -225,6 +229,7 @@ def run(
         factor=factor,
         behaviours=_split(behaviour),
         detached=detach or keep,
+        requester_role=requester_role,
     )
     _execute(options, wanted, matrix, baseline, known)
 

@@ -16,6 +16,7 @@ from harness.clock import Clock
 FIXED_LIMITS = {
     "account-wide-changes": "it would change the whole account: never by default",
     "torrent": "AWS has retired BitTorrent",
+    "requester": "it needs a role in another account: --requester-role",
     "days": "S3 does it by itself, a day or more later: only with --slow",
 }
 """What no target offers by itself, and why."""
