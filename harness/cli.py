@@ -352,19 +352,62 @@ def status(
 @app.command()
 def teardown(
     context: typer.Context,
-    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    run_path: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Folder of a run; results/latest by default.")
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="The journal is lost: find what runs have left, by name and tag.")
+    ] = False,
+    run_id: Annotated[
+        str | None, typer.Option(help="Sweep: only of this run, the 8 hex digits that its names have.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Sweep: only of runs that have made nothing for so long, e.g. 2d.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Sweep: delete without asking, for scripts.")] = False,
+    target: Annotated[TargetName | None, typer.Option(help="Sweep: where; aws or localstack.")] = None,
+    account: Annotated[str | None, typer.Option(help="Sweep: the account, and no other; aws demands it.")] = None,
+    region: Annotated[str | None, typer.Option(help="Sweep: the Region, the profile's by default.")] = None,
+    role: RoleOption = None,
+    endpoint_url: EndpointOption = None,
 ) -> None:
     """Delete what a run has created, from its journal alone, in any state and as often as you like.
 
     Log records that were not collected yet are lost. Exit code 1 when something could not be deleted.
-    """
-    from harness.attend import tear_down  # noqa: PLC0415 - pandas loads slowly
-    from harness.report.terminal import console  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
 
-    _on_each_region(context, run_path)
-    raise typer.Exit(tear_down(run_folder(run_path).resolve(), console(), profile))
+    With `--sweep`, where the journal is lost: lists what has a run's name (`s3lm-<8 hex digits>-…`) in one account and
+    Region, with tags and age, and asks before it deletes. What a run that still goes on has made looks the same.
+
+    Examples: `s3logjam teardown` · `s3logjam teardown --sweep --target aws --account 111122223333 --older-than 2d`
+    """
+    from harness.report.terminal import console  # noqa: PLC0415 - pandas loads slowly
+
+    of_a_sweep = {"--run-id": run_id, "--older-than": older_than, "--yes": yes, "--target": target}
+    of_a_sweep |= {"--account": account, "--region": region, "--role": role, "--endpoint-url": endpoint_url}
+    if not sweep:
+        for option, value in of_a_sweep.items():
+            if value:
+                raise UsageError(f"{option} goes with --sweep only; a run's journal knows the rest")
+        from harness.attend import tear_down  # noqa: PLC0415
+        from harness.results import run_folder  # noqa: PLC0415
+
+        path = run_path or Path("results/latest")
+        _on_each_region(context, path)
+        raise typer.Exit(tear_down(run_folder(path).resolve(), console(), profile))
+    if run_path:
+        raise UsageError(
+            f"--sweep is for lost journals; `s3logjam teardown {run_path}` deletes what that run has created"
+        )
+    if target in (None, TargetName.EMBEDDED):
+        raise UsageError("say where to look: --target aws or localstack (an embedded server leaves nothing behind)")
+    from harness.sweep import sweep as clean  # noqa: PLC0415
+
+    age = duration(older_than) if older_than else None
+    ask = (lambda _question: True) if yes else typer.confirm if sys.stdin.isatty() else None
+    wanted = Wanted(name=target, profile=profile, region=region, role_arn=role, endpoint_url=endpoint_url)
+    with target_for(wanted) as place:
+        raise typer.Exit(clean(place, console(), account=account, run_id=run_id, older_than=age, confirm=ask))
 
 
 @app.command("list")

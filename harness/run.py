@@ -35,7 +35,6 @@ from harness.errors import (
     LogjamError,
     NothingSelectedError,
     PreflightError,
-    TargetError,
     UsageError,
 )
 from harness.events import (

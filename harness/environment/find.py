@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -46,8 +47,8 @@ def buckets(site: Site) -> Iterator[Found]:
     """Find general purpose buckets of the Region, then directory buckets where it has them."""
     for page in site.s3.get_paginator("list_buckets").paginate(Prefix=_START, BucketRegion=site.region):
         for bucket in page.get("Buckets", []):
-            tags = _read(lambda bucket=bucket: site.s3.get_bucket_tagging(Bucket=bucket["Name"])["TagSet"])
-            yield Found(name=bucket["Name"], made_at=bucket.get("CreationDate"), tag=tags)
+            tag = _tag(partial(site.s3.get_bucket_tagging, Bucket=bucket["Name"]), "TagSet")
+            yield Found(name=bucket["Name"], made_at=bucket.get("CreationDate"), tag=tag)
     if site.region not in DIRECTORY_ZONES:
         return
     try:
@@ -65,8 +66,8 @@ def trails(site: Site) -> Iterator[Found]:
         name, arn = trail["Name"], trail["TrailARN"]
         if name.startswith(_START):
             status = site.cloudtrail.get_trail_status(Name=arn)
-            tags = _read(lambda arn=arn: site.cloudtrail.list_tags(ResourceIdList=[arn])["ResourceTagList"][0]["TagsList"])
-            yield Found(name=name, made_at=status.get("StartLoggingTime"), tag=tags)
+            tag = _tag(partial(site.cloudtrail.list_tags, ResourceIdList=[arn]), "ResourceTagList", 0, "TagsList")
+            yield Found(name=name, made_at=status.get("StartLoggingTime"), tag=tag)
 
 
 def roles(site: Site) -> Iterator[Found]:
@@ -75,8 +76,8 @@ def roles(site: Site) -> Iterator[Found]:
         for role in page["Roles"]:
             name = role["RoleName"]
             if name.startswith(_START):
-                tags = _read(lambda name=name: site.iam.list_role_tags(RoleName=name)["Tags"])
-                yield Found(name=name, made_at=role.get("CreateDate"), tag=tags)
+                tag = _tag(partial(site.iam.list_role_tags, RoleName=name), "Tags")
+                yield Found(name=name, made_at=role.get("CreateDate"), tag=tag)
 
 
 def access_points(site: Site) -> Iterator[Found]:
@@ -106,12 +107,17 @@ def _pages(ask: Callable[..., dict[str, Any]], account_id: str) -> Iterator[dict
         yield page
 
 
-def _read(ask: Callable[[], list[dict[str, str]]]) -> str | None:
-    """Return the value of the run's tag among those that are asked for."""
+def _tag(ask: Callable[[], Any], *path: str | int) -> str | None:
+    """Return the value of the run's tag.
+
+    Args:
+        ask: Asks for the tags.
+        path: To the list of tags in the answer.
+    """
     try:
-        tags = ask()
+        told = ask()
     except ClientError as error:
         return "" if code_of(error) == "NoSuchTagSet" else None
-    except (LookupError, TypeError):
-        return ""
-    return next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG_KEY), "")
+    for step in path:
+        told = told[step] if told and (isinstance(step, int) or step in told) else []
+    return next((str(tag["Value"]) for tag in told if tag["Key"] == TAG_KEY), "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -74,7 +74,7 @@ def find_leftovers(site: Site) -> tuple[list[RunLeft], list[str]]:
             unasked.append(f"{name}: {code_of(error)}")
     runs = {left.run_id for left in found}
     grouped = [_of_run(run_id, [each for each in found if each.run_id == run_id]) for run_id in sorted(runs)]
-    return sorted(grouped, key=lambda run: (run.youngest_at is None, run.youngest_at or 0)), unasked
+    return sorted(grouped, key=lambda run: run.youngest_at or datetime.max.replace(tzinfo=UTC)), unasked
 
 
 def delete(site: Site, runs: Sequence[RunLeft]) -> list[str]:

@@ -156,8 +156,6 @@ KINDS: Mapping[str, Kind] = {
         1, _delete_multi_region_access_point, find.multi_region_access_points, rf"{_RUN}-mrap[0-9]+"
     ),
     "bucket": Kind(2, _delete_bucket, find.buckets, _BUCKET),
-    "role": Kind(
-        3, lambda site, name: site.iam.delete_role(RoleName=name), find.roles, rf"{_RUN}-[a-z]+", tagged=True
-    ),
+    "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name), find.roles, rf"{_RUN}-[a-z]+", tagged=True),
 }
 """By the name that the journal has; log buckets, whatever else is added, come last."""
