@@ -39,7 +39,7 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 RUN_ID = "0badcafe"
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
-_LOADER = botocore.session.Session().get_component("data_loader")
+LOADER = botocore.session.Session().get_component("data_loader")
 _USERS_OWN = ("config_file", "credentials_file")
 
 
@@ -157,7 +157,7 @@ class FakeAws:
         core = botocore.session.Session(session_vars=dict.fromkeys(_USERS_OWN, (None, None, os.devnull, None)))
         core.set_credentials("AKIAIOSFODNN7EXAMPLE", "not-a-secret")
         core.set_default_client_config(loopback_config())
-        core.register_component("data_loader", _LOADER)  # loaded once for all tests
+        core.register_component("data_loader", LOADER)  # loaded once for all tests
         session = _LazySession(botocore_session=core, region_name=region)
         session.events.register_last("before-send", self._answer)
         session.events.register("provide-client-params", self._note)
