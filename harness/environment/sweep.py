@@ -68,7 +68,7 @@ def find_leftovers(site: Site) -> tuple[list[RunLeft], list[str]]:
     unasked = []
     for name, kind in KINDS.items():
         try:
-            found += [left for each in kind.find(site) if (left := _leftover(site, name, kind, each))]
+            found += [left for each in kind.find(site) if (left := leftover(site, name, kind, each))]
         except (ClientError, BotoCoreError) as error:
             refuse_expired(error)
             unasked.append(f"{name}: {code_of(error)}")
@@ -101,7 +101,8 @@ def to_delete(runs: Sequence[RunLeft]) -> Iterator[Leftover]:
     return (left for run in runs for left in run.leftovers if not left.kept)
 
 
-def _leftover(site: Site, name: str, kind: Kind, found: Found) -> Leftover | None:
+def leftover(site: Site, name: str, kind: Kind, found: Found) -> Leftover | None:
+    """Return what was found as something that a run has left; None where its name is not a run's."""
     pattern = kind.names.replace("ACCOUNT", re.escape(site.account_id)).replace("REGION", re.escape(site.region))
     fits = re.fullmatch(pattern, found.name)
     if not fits:
