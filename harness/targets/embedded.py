@@ -186,6 +186,7 @@ class EmbeddedTarget:
         self._behaviours = behaviours
         self._clock = ScaledClock.starting_now(factor)
         self._seed, self._port = seed, port
+        self._who = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._endpoint = ""
         self.clock: Clock = self._clock
         self.server: EmbeddedServer | None = None
@@ -233,6 +234,20 @@ class EmbeddedTarget:
         other.region, other.server = known_region(region), None
         return other
 
+    def limited_to(self, policies: Sequence[Mapping[str, Any]]) -> EmbeddedTarget:
+        """Return this target as a new user sees it, who holds these IAM policies and nothing else."""
+        iam = self.session().client("iam")
+        number = len(iam.list_users()["Users"])
+        name = f"s3lm-limited-{number}"
+        iam.create_user(UserName=name)
+        for count, document in enumerate(policies):
+            made = iam.create_policy(PolicyName=f"{name}-{count}", PolicyDocument=json.dumps(document))
+            iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        other = copy.copy(self)
+        other._who, other.server = Credentials(key["AccessKeyId"], key["SecretAccessKey"]), None
+        return other
+
     def reach(self) -> dict[str, Any]:
         """Return port and clock of the server, which tell it from any other."""
         clock = self._clock
@@ -252,7 +267,6 @@ class EmbeddedTarget:
         """Return a session of the server's one user, or of other credentials, routed to loopback."""
         if not self._endpoint:
             raise TargetError("the embedded server is not running")
-        who = credentials or Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-        session = isolated_session(who, self.region)
+        session = isolated_session(credentials or self._who, self.region)
         route_to(session, self._endpoint)
         return session
