@@ -1,8 +1,10 @@
-"""The printed policy on the embedded server, where IAM decides: with it a run succeeds, without one action it does not."""
+"""The printed policy on the embedded server, where IAM decides: without one of its actions, something is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
-from harness.run import plan
 from harness.scenario import Scenario
+from harness.selection import plan
 from harness.targets import Credentials
 from harness.targets.embedded import EmbeddedTarget
 
@@ -34,8 +36,11 @@ SCENARIOS = 3
 scenario.load()
 ROWS = plan((), (), EmbeddedTarget(seed=1), 1)
 SELECTED = [scenario.all_scenarios()[cell] for cell, (repeats, _) in ROWS.items() if repeats]
-WANTED = policy.permissions(SELECTED, [make() for make in channels().values()])
+ALL = [make() for make in channels().values()]
+WANTED = policy.permissions(SELECTED, ALL)
 ACTIONS = sorted({action for each in WANTED for action in each.actions})
+OWN = len(policy.permissions([], []))
+NEEDED = {s.cell: {a for each in policy.permissions([s], [])[OWN:] for a in each.actions} for s in SELECTED}
 
 
 def documents(without: str = "") -> list[dict[str, Any]]:
@@ -47,45 +52,71 @@ def documents(without: str = "") -> list[dict[str, Any]]:
 def affected(action: str) -> tuple[list[Scenario], list[Channel]]:
     """Return what of a run needs an action: some scenarios, those first whose call succeeds, and channels."""
 
-    def asked(wanted: Sequence[Permission]) -> bool:
-        return any(action in each.actions for each in wanted)
-
-    by_every_run = asked(policy.permissions([], []))
-    needing = [s for s in SELECTED if not by_every_run and asked(policy.permissions([s], []))]
+    needing = [each for each in SELECTED if action in NEEDED[each.cell]]
     # One whose own operation the action is named after is the likeliest to be lost without it.
     needing.sort(key=lambda s: (bool(s.fails), s.operation not in action))
-    watching = [made for made in (make() for make in channels().values()) if asked(made.permissions)]
-    return needing[:SCENARIOS], watching or [channels()["server-access"]()]
+    watching = [made for made in ALL if any(action in each.actions for each in made.permissions)]
+    return needing[:SCENARIOS], watching or ALL[:1]
 
 
-def lost(target: EmbeddedTarget, folder: Path, run_id: str, selected: list[Scenario], watched: list[Channel]) -> str:
-    """Do the part of a run with these scenarios and channels; returns what goes wrong, or an empty text."""
-    with Journal(folder / FILE_NAME, create=True) as journal:
-        recorder = Recorder(journal, target.clock, run_id)
+@dataclass
+class Part:
+    """The part of a run that a principal may or may not do: everything but the waiting."""
 
-        def session(credentials: Credentials | None) -> boto3.Session:
-            made = target.session(credentials)
-            recorder.attach(made)
-            return made
+    target: EmbeddedTarget
+    folder: Path
+    run_id: str
+    watched: list[Channel]
+    journal: Journal = field(init=False)
+    recorder: Recorder = field(init=False)
+    site: Site = field(init=False)
 
-        site = Site(
-            session=session(None), journal=journal, clock=target.clock, run_id=run_id, account_id=ACCOUNT, region=REGION
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.folder / FILE_NAME, create=True)
+        self.recorder = Recorder(self.journal, self.target.clock, self.run_id)
+        self.site = Site(
+            session=self.session(None),
+            journal=self.journal,
+            clock=self.target.clock,
+            run_id=self.run_id,
+            account_id=ACCOUNT,
+            region=REGION,
         )
+        self.surroundings = RunSurroundings(self.site, self.watched, self.target.capabilities)
+
+    def session(self, credentials: Credentials | None) -> boto3.Session:
+        made = self.target.session(credentials)
+        self.recorder.attach(made)
+        return made
+
+    def provision(self) -> str:
+        """Make what every run makes; returns what goes wrong."""
         try:
-            for channel in watched:
-                channel.enable(site)
-            site.make_bucket(site.bucket)
-            for channel in watched:
-                channel.watch(site, site.bucket)
-            if any(each.how.client == "denied" for each in selected):
-                site.make_denied_role()
+            for channel in self.watched:
+                channel.enable(self.site)
+            self.site.make_bucket(self.site.bucket)
+            for channel in self.watched:
+                channel.watch(self.site, self.site.bucket)
+            self.site.make_denied_role()
         except (ClientError, LogjamError) as error:
             return f"provision: {error}"
-        surroundings = RunSurroundings(site, watched, target.capabilities)
-        for event in execute(selected, 1, recorder, surroundings, Clients(site, session), sent_leaves):
+        return ""
+
+    def execute(self, selected: Sequence[Scenario]) -> str:
+        """Execute scenarios until one does not go as it should; returns why."""
+        clients = Clients(self.site, self.session)
+        done = len(self.journal.executions())
+        # A row of its own each time: what is done is not done again.
+        rows = [replace(each, variant=f"{each.variant}-{done}") for each in selected]
+        for event in execute(rows, 1, self.recorder, self.surroundings, clients, sent_leaves):
             if isinstance(event, ScenarioFinished) and event.failure:
                 return f"{event.cell}: {event.failure}"
-        return "; ".join(f"teardown: {each}" for each in teardown(site))
+        return ""
+
+    def whole(self, selected: Sequence[Scenario]) -> str:
+        """Provision, execute, tear down; returns what goes wrong first."""
+        left = lambda: "; ".join(f"teardown: {each}" for each in teardown(self.site))  # noqa: E731
+        return self.provision() or self.execute(selected) or left()
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +125,46 @@ def target() -> Iterator[EmbeddedTarget]:
         yield running
 
 
+@dataclass
+class Limited:
+    """One principal whose policies are replaced for every test, and a place that it has provisioned."""
+
+    part: Part
+    iam: Any
+    user: str
+
+    def holds(self, policies: Sequence[Mapping[str, Any]]) -> None:
+        for name in self.iam.list_user_policies(UserName=self.user)["PolicyNames"]:
+            self.iam.delete_user_policy(UserName=self.user, PolicyName=name)
+        for number, document in enumerate(policies):
+            self.iam.put_user_policy(UserName=self.user, PolicyName=f"p{number}", PolicyDocument=json.dumps(document))
+
+
+@pytest.fixture(scope="module")
+def limited(target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory) -> Limited:
+    limited_target = target.limited_to([])
+    part = Part(limited_target, tmp_path_factory.mktemp("shared"), "5ca1ab1e", [channels()["server-access"]()])
+    user = part.site.session.client("sts").get_caller_identity()["Arn"].rpartition("/")[2]
+    made = Limited(part, target.session().client("iam"), user)
+    made.holds(documents())
+    assert not part.provision()
+    return made
+
+
 @pytest.mark.parametrize(("number", "action"), [*enumerate(ACTIONS)], ids=ACTIONS)
-def test_without_one_action_something_is_lost(number: int, action: str, target: EmbeddedTarget, tmp_path: Path) -> None:
-    problem = lost(target.limited_to(documents(without=action)), tmp_path, f"{number:08x}", *affected(action))
-    assert "AccessDenied" in problem or "403" in problem or "not authorized" in problem, problem or "nothing is lost"
+def test_without_one_action_something_is_lost(number: int, action: str, limited: Limited, tmp_path: Path) -> None:
+    limited.holds(documents(without=action))
+    needing, watching = affected(action)
+    problem = limited.part.execute(needing) if needing else ""
+    if not problem:
+        problem = Part(limited.part.target, tmp_path, f"{number:08x}", watching).whole(needing)
+    assert "AccessDenied" in problem or "403" in problem, problem or "nothing is lost"
 
 
 @pytest.mark.parametrize("action", ["s3:PutObjectRetention", "cloudtrail:StopLogging", "sts:AssumeRole"])
-def test_with_all_actions_nothing_is_lost(action: str, target: EmbeddedTarget, tmp_path: Path) -> None:
+def test_with_all_actions_nothing_is_lost(action: str, limited: Limited, tmp_path: Path) -> None:
     """The part that is lost without an action is not lost for another reason."""
-    run_id = f"a{ACTIONS.index(action):07x}"
-    assert not lost(target.limited_to(documents()), tmp_path, run_id, *affected(action))
+    limited.holds(documents())
+    needing, watching = affected(action)
+    assert not limited.part.execute(needing)
+    assert not Part(limited.part.target, tmp_path, f"a{ACTIONS.index(action):07x}", watching).whole(needing)
