@@ -49,6 +49,14 @@ class TextOutput(StrEnum):
     JSON = "json"
 
 
+class PolicyOutput(StrEnum):
+    """Forms of ``policy``."""
+
+    JSON = "json"
+    CLOUDFORMATION = "cloudformation"
+    TERRAFORM = "terraform"
+
+
 class DiffOutput(StrEnum):
     """Forms of ``diff``."""
 
@@ -336,6 +344,43 @@ def teardown(
         facts = journal.facts()
     with reopened(facts, profile) as target:
         raise typer.Exit(tear_down(Run.taken_up(folder, target), console()))
+
+
+@app.command()
+def policy(
+    target: Annotated[TargetName, typer.Option(help="Where the run would be.")] = TargetName.AWS,
+    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
+    variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
+    scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="With what `run --slow` executes.")] = False,
+    account: Annotated[str | None, typer.Option(help="Account id; ACCOUNT stands for it otherwise.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region; REGION stands for it otherwise.")] = None,
+    output: Annotated[
+        PolicyOutput, typer.Option(help="json: the policy; cloudformation, terraform: a role that has it.")
+    ] = PolicyOutput.JSON,
+) -> None:
+    """Print the least-privilege IAM policy of a run: take the same selection as for `run`.
+
+    It is made of what scenarios and channels declare, and allows nothing outside of what a run makes itself, `s3lm-*`.
+    Where one managed policy cannot hold it, JSON is a list of several. docs/permissions.md says what is proved of it.
+
+    Examples: `s3logjam policy --account 111122223333 --region us-east-1` · `s3logjam policy --operations '*Acl'` ·
+    `s3logjam policy --output terraform`
+    """
+    from harness.environment.deploy import Form, render  # noqa: PLC0415 - boto3 loads slowly
+    from harness.environment.policy import permissions_for  # noqa: PLC0415
+    from harness.selection import Options  # noqa: PLC0415
+    from harness.targets.choice import unasked  # noqa: PLC0415
+
+    if account is not None and not re.fullmatch(r"\d{12}", account):
+        raise UsageError(f"{account!r} is no account id: it has twelve digits")
+    scenario.load(extra=scenarios or [])
+    options = Options(
+        operations=_split(operations), variants=_split(variants), channels=_split(channels), slow=slow, account=account
+    )
+    wanted = permissions_for(options, unasked(Wanted(name=target, region=region)))
+    typer.echo(render(Form(output.value), wanted, account, region), nl=False)
 
 
 @app.command("list")

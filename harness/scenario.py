@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from botocore import xform_name
 from botocore.exceptions import ClientError
@@ -280,7 +280,15 @@ def exclusion(operation: str, reason: str) -> None:
     _exclusions[operation] = reason
 
 
-def fixture(function: Fixture | None = None, *, iam: Sequence[str] = ()) -> Any:
+@overload
+def fixture(function: Fixture) -> Fixture: ...
+
+
+@overload
+def fixture(*, iam: Sequence[str]) -> Callable[[Fixture], Fixture]: ...
+
+
+def fixture(function: Fixture | None = None, *, iam: Sequence[str] = ()) -> Fixture | Callable[[Fixture], Fixture]:
     """Declare what scenarios can ask for by parameter name; a generator's code after ``yield`` cleans up.
 
     Args:

@@ -18,7 +18,9 @@ from typing import Any
 from harness.channels import Channel, Permission
 from harness.environment.site import PREFIX
 from harness.errors import ScenarioError
-from harness.scenario import Scenario, permissions_of
+from harness.scenario import Scenario, all_scenarios, permissions_of
+from harness.selection import Options, plan, selected_channels
+from harness.targets import Target
 
 Document = dict[str, Any]
 MANAGED_POLICY_CHARACTERS = 6144
@@ -32,12 +34,12 @@ _RESOURCES = {
     "bucket": (f"{_S3}:::{PREFIX}-*",),
     "object": (f"{_S3}:::{PREFIX}-*/*",),
     "access-point": (f"{_S3}:{{region}}:{{account}}:accesspoint/{PREFIX}-*",),
-    # An alias of S3's own making names it, so nothing narrower than the account's Multi-Region Access Points is possible.
+    # Named by an alias of S3's own making: nothing narrower than the account's is possible.
     "multi-region-access-point": (f"{_S3}::{{account}}:accesspoint/*",),
     "job": (f"{_S3}:{{region}}:{{account}}:job/*",),
     "directory-bucket": (f"arn:aws:s3express:{{region}}:{{account}}:bucket/{PREFIX}-*",),
     "role": (f"arn:aws:iam::{{account}}:role/{PREFIX}-*",),
-    # S3 Metadata keeps its tables in the account's AWS managed table bucket; its first version, in one that it is given.
+    # S3 Metadata keeps its tables in the account's AWS managed table bucket; its first version, in a given one.
     "table-bucket": (f"{_TABLES}/aws-s3", f"{_TABLES}/{PREFIX}-*"),
     "table": (f"{_TABLES}/aws-s3/table/*", f"{_TABLES}/{PREFIX}-*/table/*"),
 }
@@ -98,12 +100,27 @@ def permission_for(named: str, *, by_access_point: bool = False) -> Permission:
         return Permission(actions=(action,), resources=(resource,))
     if action not in _kinds():
         raise ScenarioError(
-            f"no resource is known for the IAM action {action!r}: name it, as in iam=['kms:Decrypt arn:aws:kms:…:key/…']"
+            f"no resource is known for the IAM action {action!r}: name one with it, as in"
+            " iam=['kms:Decrypt arn:aws:kms:…:key/…']"
         )
     kinds = _kinds()[action]
     arns = [arn for kind in kinds for arn in _RESOURCES[kind]]
     arns += [arn for kind in kinds for arn in _BY_ACCESS_POINT.get(kind, ()) if by_access_point]
     return Permission(actions=(action,), resources=tuple(arns), conditions=_CONDITIONS.get(action, {}))
+
+
+def permissions_for(options: Options, target: Target) -> list[Permission]:
+    """Return what a run with these options needs on a target.
+
+    Raises:
+        NothingSelectedError: No operation, or no variant of one, matches.
+        UsageError: There is no such channel.
+        ScenarioError: A scenario names an action for which no resource is known.
+    """
+    rows = plan(options.operations, options.variants, target, 1, slow=options.slow)
+    known = all_scenarios()
+    selected = [known[cell] for cell, (repeats, _) in rows.items() if repeats]
+    return permissions(selected, selected_channels(options.channels))
 
 
 def permissions(scenarios: Iterable[Scenario], channels: Iterable[Channel]) -> list[Permission]:

@@ -103,7 +103,7 @@ def _empty_bucket(site: Site, name: str) -> None:
         if objects:
             answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):
-                # An error that names no version is of each that was asked for: without one, a delete only adds a marker.
+                # One that names no version is of each that was asked for: a delete without adds a marker only.
                 asked = [o for o in objects if o["Key"] == failed["Key"] and not failed.get("VersionId")]
                 for each in asked or [failed]:
                     _delete_locked(site.s3, name, each["Key"], each.get("VersionId"))

@@ -18,6 +18,8 @@ from harness.targets import DIRECTORY_ZONES, FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, session_config
 
 _ATTEMPTS = 6
+POSSIBLE = frozenset({"directory-buckets"})
+"""Capabilities that an account and a Region may have; whether they do is asked."""
 
 
 def aws_config() -> Any:
@@ -84,7 +86,7 @@ class AwsTarget:
             except (ClientError, BotoCoreError) as error:
                 why = f"the account cannot be asked for them: {error}"
             else:
-                self.capabilities = frozenset({"directory-buckets"})
+                self.capabilities = POSSIBLE
         if not self.capabilities:
             self.missing = {**self.missing, "directory-buckets": why}
         return self

@@ -73,6 +73,21 @@ def target_for(wanted: Wanted) -> Target:
     return AwsTarget(wanted.profile, wanted.region, wanted.role_arn)
 
 
+def unasked(wanted: Wanted) -> Target:
+    """Return a target of which nothing is asked, with all that it may be able to do: for what is told beforehand.
+
+    Raises:
+        UsageError: An option does not go with it.
+    """
+    if wanted.name is not TargetName.AWS:
+        return target_for(wanted)
+    from harness.targets.aws import POSSIBLE, AwsTarget  # noqa: PLC0415
+
+    target = AwsTarget(region=wanted.region or "us-east-1")
+    target.capabilities = POSSIBLE
+    return target
+
+
 def reopened(facts: Mapping[str, Any], profile: str | None = None) -> Target:
     """Return the target of a run that another process began, not yet entered.
 
