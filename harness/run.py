@@ -125,6 +125,7 @@ class Run:
             "channels": [c.name for c in chosen],
             "no_logs": target.no_logs,
             "absence_seconds": {c.name: c.policy.absence_seconds for c in chosen},
+            "without_arrival_stamps": [c.name for c in chosen if not c.policy.arrival_stamps],
             "started_at": target.clock.now().isoformat(),
             "s3logjam": __version__,
             "botocore": catalogue.botocore_version(),
@@ -489,4 +490,5 @@ def read(journal: Journal, folder: Path) -> Result:
         unmatched=joiner.unmatched,
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
+        polls=journal.polls(),
     )

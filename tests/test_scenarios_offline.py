@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
-from offline import ACCOUNT, REGION, RUN_ID, Answer, Bench, FakeAws, refusal
+from offline import ACCOUNT, REGION, RUN_ID, Bench
 
 from harness import catalogue, scenario
 from harness.channels import channels
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.events import ScenarioFinished
 from harness.execute.recorder import Recorder
@@ -77,7 +78,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         bench.surroundings.capabilities = frozenset(name for each in SCENARIOS.values() for name in each.requires)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)
-            patch.setattr("botocore.httpsession.URLLib3Session.send", lambda _self, request: aws.answer_to(request))
             yield bench
 
 

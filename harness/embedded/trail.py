@@ -14,7 +14,6 @@ from harness.embedded.exchange import Exchange
 from harness.embedded.lifecycle import Action
 from harness.embedded.switches import Behaviours
 
-REGION = "us-east-1"
 _READ_PREFIXES = ("Get", "List", "Head", "Select")
 _NO_BODY = ("DeleteObjects", "CompleteMultipartUpload", "PutObjectAnnotation")
 _PARAMETERS_LIMIT_BYTES = 100 * 1024
@@ -51,7 +50,7 @@ def action_event(action: Action, identifier: str, ids: random.Random) -> Event:
         "eventTime": f"{action.at:%Y-%m-%dT%H:%M:%SZ}",
         "eventSource": "s3lifecycle.amazonaws.com",
         "eventName": name.get(action.operation, "LifecycleTransition"),
-        "awsRegion": REGION,
+        "awsRegion": action.region,
         "sourceIPAddress": "s3lifecycle.amazonaws.com",
         "userAgent": "s3lifecycle.amazonaws.com",
         "requestParameters": {"bucketName": action.bucket, "key": action.key},
@@ -168,7 +167,7 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         "eventTime": f"{exchange.completed_at:%Y-%m-%dT%H:%M:%SZ}",
         "eventSource": exchange.behaviour.event_source,
         "eventName": name,
-        "awsRegion": REGION,
+        "awsRegion": exchange.region,
         "sourceIPAddress": request.remote_ip,
         "userAgent": f"[{request.headers.get('user-agent', '')[:_TEXT_LIMIT]}]",
         "requestParameters": _parameters(exchange),
@@ -261,7 +260,7 @@ def _resources(exchange: Exchange, name: str) -> list[Event]:
     if not request.bucket:
         return []
     if exchange.behaviour.event_source == "s3express.amazonaws.com":
-        arn = f"arn:aws:s3express:{REGION}:123456789012:bucket/{request.bucket}"
+        arn = f"arn:aws:s3express:{exchange.region}:123456789012:bucket/{request.bucket}"
         key = f"/{request.key}" if request.key else ""
         return [
             {"type": "AWS::S3Express::Object", "ARN": f"{arn}{key}"},

@@ -60,14 +60,6 @@ class Target(Protocol):
         """Return a session whose clients reach this target: the owner's, or that of other credentials."""
         ...
 
-    def in_region(self, region: str) -> Target:
-        """Return this target in another Region; only this one needs to be entered.
-
-        Raises:
-            UsageError: There is no such Region.
-        """
-        ...
-
     def reach(self) -> dict[str, Any]:
         """Return what another process needs to reach this target again (``choice.reopened``): no secrets."""
         ...

@@ -228,12 +228,6 @@ class EmbeddedTarget:
         if self.server and not self.outlives:
             self.server.close()
 
-    def in_region(self, region: str) -> EmbeddedTarget:
-        """Return this target in another Region, on the same server."""
-        other = copy.copy(self)
-        other.region, other.server = known_region(region), None
-        return other
-
     def limited_to(self, policies: Sequence[Mapping[str, Any]]) -> EmbeddedTarget:
         """Return this target as a new user sees it, who holds these IAM policies and nothing else."""
         iam = self.session().client("iam")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from offline import T0, Answer, FakeAws, refusal, xml
+from offline import T0
 
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.journal import Journal
