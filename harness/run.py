@@ -106,7 +106,7 @@ class Run:
             raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
         # Where nothing is ever delivered, nothing is waited for; an unknown name is told all the same.
         chosen = [c for c in selected_channels(options.channels) if not target.no_logs]
-        rows = plan(options.operations, options.variants, target, options.repeats, slow=options.slow)
+        rows = plan(options.operations, options.variants, target, options.repeats, granted=options.granted)
         why = nothing_to_execute(rows)
         if why:
             raise NothingSelectedError(f"no selected row can be executed: {why}")
@@ -263,6 +263,7 @@ class Run:
             account_id=account,
             region=self.target.region,
             on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
+            requester_role=self.options.requester_role,
             resumed=bool(journal.resources()),
         )
 

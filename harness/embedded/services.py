@@ -52,11 +52,10 @@ def refusal_of(request: Request, now: datetime) -> Reply | None:
 def _is_allowed(principal: Principal, need: Need) -> bool:
     policies = identity_policies(principal)
     context = {"aws:SecureTransport": "true", **need.context}
-    if need.action != "sts:AssumeRole":
-        return allowed(principal, need.action, need.resource, policies, None, principal.account_id, context)
     account = need.resource.split(":")[4] if need.resource.count(":") >= 5 else ""
-    if account != ACCOUNT_ID:
-        return True  # moto makes up the roles of other accounts, and their trust with them
+    if need.action != "sts:AssumeRole" or account != ACCOUNT_ID:
+        # Roles of other accounts are made up, and trust everybody.
+        return allowed(principal, need.action, need.resource, policies, None, principal.account_id, context)
     role = _role(need.resource)
     if role is None:
         return False

@@ -117,10 +117,13 @@ def permissions_for(options: Options, target: Target) -> list[Permission]:
         UsageError: There is no such channel.
         ScenarioError: A scenario names an action for which no resource is known.
     """
-    rows = plan(options.operations, options.variants, target, 1, slow=options.slow)
+    rows = plan(options.operations, options.variants, target, 1, granted=options.granted)
     known = all_scenarios()
     selected = [known[cell] for cell, (repeats, _) in rows.items() if repeats]
-    return permissions(selected, selected_channels(options.channels))
+    wanted = permissions(selected, selected_channels(options.channels))
+    if options.requester_role and any(each.how.client == "requester" for each in selected):
+        wanted.append(Permission(actions=("sts:AssumeRole",), resources=(options.requester_role,)))
+    return wanted
 
 
 def permissions(scenarios: Iterable[Scenario], channels: Iterable[Channel]) -> list[Permission]:

@@ -45,6 +45,7 @@ class AwsTarget:
     outlives = True
     real = True
     repeatable = False
+    identity: tuple[str, str] | None = None
 
     def __init__(self, profile: str | None = None, region: str | None = None, role_arn: str | None = None) -> None:
         self._profile, self._role_arn = profile, role_arn
