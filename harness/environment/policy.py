@@ -181,7 +181,7 @@ def _sid(actions: Sequence[str], arns: Sequence[str]) -> str:
     """Return a statement's name: the service, and what it is on, e.g. ``S3AccessPoint``."""
     kinds = [kind for kind, known in {**_RESOURCES, "access-point-object": _BY_ACCESS_POINT["object"]}.items()
              if set(known) <= set(arns)]  # fmt: skip
-    words = kinds or [re.split("[:/]", arn)[5] for arn in arns]
+    words = kinds or dict.fromkeys(part for arn in arns for part in re.split("[:/]", arn)[5:6])
     text = " ".join([actions[0].partition(":")[0], *words])
     return "".join(word.capitalize() for word in re.findall("[A-Za-z0-9]+", text))
 
