@@ -26,6 +26,7 @@ from harness.analyse.payload import sent_leaves
 from harness.clock import ScaledClock
 from harness.collect.gate import wait_for_channels
 from harness.collect.loop import Collector, Outstanding
+from harness.environment.policy import permissions
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, caller, expect_owner
 from harness.environment.teardown import teardown
@@ -247,7 +248,8 @@ class Run:
             self._connect()
             site, recorder = self._ready()
             with recorder.purpose(Role.SETUP):
-                yield from preflight(site, self._channels, self.target, _offset)
+                needed = permissions(self._selected(), self._channels) if self.target.real else []
+                yield from preflight(site, self._channels, self.target, _offset, needed)
             yield from self._provision()
         except (ClientError, BotoCoreError) as error:
             raise PreflightError(f"cannot set up what the run needs: {error}") from error

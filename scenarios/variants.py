@@ -14,6 +14,7 @@ from harness.scenario import How, Records, Surroundings, method_of, variant
 
 Parameters = dict[str, Any]
 EXPIRES_SECONDS = 300
+ACCESS_POINT_IAM = ("s3:CreateAccessPoint", "s3:GetAccessPoint", "s3:DeleteAccessPoint")
 HOSTILE_AGENT = "said \"hello\" and 'bye' -- <b>|`$(id)`"
 
 
@@ -192,7 +193,13 @@ variant(
 )
 variant("missing-key", meaning="to a key that does not exist", change=missing_key, fails=(404,))
 variant("missing-upload", meaning="to an upload that does not exist", change=missing_upload, fails=(404,))
-variant("missing-version", meaning="to a version that does not exist", change=missing_version, fails=(204, 400, 404))
+variant(
+    "missing-version",
+    meaning="to a version that does not exist",
+    change=missing_version,
+    fails=(204, 400, 404),
+    iam=("s3:GetObjectVersion",),
+)
 variant("anonymous", meaning="unsigned, to a private resource", client="anonymous", fails=(403,))
 variant(
     "bad-signature",
@@ -257,10 +264,23 @@ variant(
     client="requester",
     change=let_requester_in,
     requires=frozenset({"requester"}),
+    iam=("s3:PutBucketPolicy",),
 )
 variant("path-style", meaning="bucket named in the path, not in the host", client="path-style")
-variant("access-point", meaning="by the ARN of an access point", change=access_point)
-variant("access-point-alias", meaning="by the alias of an access point", change=access_point_alias)
+variant(
+    "access-point",
+    meaning="by the ARN of an access point",
+    change=access_point,
+    iam=ACCESS_POINT_IAM,
+    by_access_point=True,
+)
+variant(
+    "access-point-alias",
+    meaning="by the alias of an access point",
+    change=access_point_alias,
+    iam=ACCESS_POINT_IAM,
+    by_access_point=True,
+)
 variant(
     "wrong-owner",
     meaning="with an expected bucket owner who is not the owner",
@@ -283,8 +303,14 @@ variant(
     "options",
     meaning="with metadata, tags and storage class in headers",
     change=_adding(Metadata={"made-by": "s3logjam"}, Tagging="purpose=s3logjam", StorageClass="STANDARD_IA"),
+    iam=("s3:PutObjectTagging",),
 )
-variant("canned-acl", meaning="with a canned ACL in a header", change=_adding(ACL="bucket-owner-full-control"))
+variant(
+    "canned-acl",
+    meaning="with a canned ACL in a header",
+    change=_adding(ACL="bucket-owner-full-control"),
+    iam=("s3:PutObjectAcl",),
+)
 variant("large-policy", meaning="with a policy near the limit of 20 kB", change=large_policy)
 variant("user-agent-quotes", meaning="with quotes and markup in the user agent", headers={"User-Agent": HOSTILE_AGENT})
 variant("user-agent-long", meaning="with a user agent of 4 kB", headers={"User-Agent": "x" * 4096})

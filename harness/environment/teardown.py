@@ -126,7 +126,10 @@ def _empty_bucket(site: Site, name: str) -> None:
         if objects:
             answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):
-                _delete_locked(site.s3, name, failed["Key"], failed.get("VersionId"))
+                # One that names no version is of each that was asked for: a delete without adds a marker only.
+                asked = [o for o in objects if o["Key"] == failed["Key"] and not failed.get("VersionId")]
+                for each in asked or [failed]:
+                    _delete_locked(site.s3, name, each["Key"], each.get("VersionId"))
 
 
 def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> None:

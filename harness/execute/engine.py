@@ -32,6 +32,11 @@ CONTROL_INTERVAL = 40
 _NO_DIRECTORY_BUCKET = "s3lm-none--use1-az4--x-s3"
 
 
+def control_calls(executions: int) -> int:
+    """Return how many control calls accompany so many executions: one before, one after, and those between."""
+    return 2 + max(0, executions - 1) // CONTROL_INTERVAL
+
+
 @dataclass(slots=True)
 class RunSurroundings:
     """What fixtures may use: see ``harness.scenario.Surroundings``."""

@@ -55,6 +55,11 @@ class Recorder:
         self.error_codes: set[str] = set()
         """Error codes of subject calls, likewise."""
 
+    @property
+    def role(self) -> Role:
+        """What the calls that are being made are for."""
+        return self._purpose.role
+
     def attach(self, session: boto3.Session) -> None:
         """Journal every attempt that clients of this session will make."""
         session.events.register_first("before-send", self._before_send)

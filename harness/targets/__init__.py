@@ -50,6 +50,7 @@ class Target(Protocol):
         outlives: Whether it goes on, with everything in it, when this process ends: such a run can be taken up again.
         real: Whether it costs money and belongs to somebody.
         repeatable: Whether a seed makes a run there repeatable, its names included.
+        identity: Account and ARN of the caller, where they are known without asking.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Target(Protocol):
     outlives: bool = False
     real: bool = False
     repeatable: bool = True
+    identity: tuple[str, str] | None = None
 
     def session(self, credentials: Credentials | None = None) -> boto3.Session:
         """Return a session whose clients reach this target: the owner's, or that of other credentials."""

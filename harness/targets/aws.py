@@ -20,6 +20,8 @@ from harness.targets.sessions import isolated_session, known_region, session_con
 
 _ATTEMPTS = 6
 _ROLE_ARN = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+")
+POSSIBLE = frozenset({"directory-buckets"})
+"""Capabilities that an account and a Region may have; whether they do is asked."""
 
 
 def aws_config() -> Any:
@@ -45,6 +47,7 @@ class AwsTarget:
     outlives = True
     real = True
     repeatable = False
+    identity: tuple[str, str] | None = None
 
     def __init__(self, profile: str | None = None, region: str | None = None, role_arn: str | None = None) -> None:
         self._profile, self._role_arn = profile, role_arn
@@ -95,7 +98,7 @@ class AwsTarget:
             except (ClientError, BotoCoreError) as error:
                 why = f"the account cannot be asked for them: {error}"
             else:
-                self.capabilities = frozenset({"directory-buckets"})
+                self.capabilities = POSSIBLE
         if not self.capabilities:
             self.missing = {**self.missing, "directory-buckets": why}
         return self

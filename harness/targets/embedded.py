@@ -6,6 +6,7 @@ as on AWS (virtual hosts and s3control included) and no request can leave the ma
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 import os
@@ -29,6 +30,7 @@ from harness.targets import FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, route_to
 
 DEFAULT_FACTOR = 600.0
+ACCOUNT_ID, USER_NAME = "123456789012", "s3logjam"
 ACCESS_KEY_ID = "AKIAS3LOGJAMEMBEDDED"
 SECRET_ACCESS_KEY = "embedded-server-only-not-a-secret"  # noqa: S105 - made up, published, worth nothing elsewhere
 NOTE = "AWS-like server on this machine: proves the harness, never AWS"
@@ -166,6 +168,7 @@ class EmbeddedTarget:
     no_logs = ""
     real = False
     repeatable = True
+    identity: tuple[str, str] | None = (ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:user/{USER_NAME}")
     capabilities = frozenset({"multi-region"})
     missing: Mapping[str, str] = FIXED_LIMITS | {
         "directory-buckets": "the embedded server has no directory buckets",
@@ -194,6 +197,7 @@ class EmbeddedTarget:
         self._behaviours = behaviours
         self._clock = ScaledClock.starting_now(factor)
         self._seed, self._port = seed, port
+        self._who = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._endpoint = ""
         self._told = False  # until somebody knows how to reach the server again, nobody can come back to it
         self.clock: Clock = self._clock
@@ -243,6 +247,20 @@ class EmbeddedTarget:
         if self.server and not (self.outlives and self._told):
             self.server.close()
 
+    def limited_to(self, policies: Sequence[Mapping[str, Any]]) -> EmbeddedTarget:
+        """Return this target as a new user sees it, who holds these IAM policies and nothing else."""
+        iam = self.session().client("iam")
+        number = len(iam.list_users()["Users"])
+        name = f"s3lm-limited-{number}"
+        iam.create_user(UserName=name)
+        for count, document in enumerate(policies):
+            made = iam.create_policy(PolicyName=f"{name}-{count}", PolicyDocument=json.dumps(document))
+            iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        other = copy.copy(self)
+        other._who, other.server = Credentials(key["AccessKeyId"], key["SecretAccessKey"]), None
+        return other
+
     def reach(self) -> dict[str, Any]:
         """Return port and clock of the server, which tell it from any other."""
         clock = self._clock
@@ -264,7 +282,6 @@ class EmbeddedTarget:
         """Return a session of the server's one user, or of other credentials, routed to loopback."""
         if not self._endpoint:
             raise TargetError("the embedded server is not running")
-        who = credentials or Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-        session = isolated_session(who, self.region)
+        session = isolated_session(credentials or self._who, self.region)
         route_to(session, self._endpoint)
         return session

@@ -6,14 +6,16 @@ from typing import Any
 
 import botocore.session
 import pytest
-from offline import ACCOUNT, LOADER, FakeAws, xml
+from offline import ACCOUNT
 
 from harness.channels import channels
+from harness.environment.fake_aws import FakeAws, xml
 from harness.environment.site import Site, expect_owner
 from harness.environment.teardown import teardown
 from harness.journal import Journal
 from harness.testing import FakeClock
 
+MODEL = botocore.session.Session().get_service_model("s3")
 HEADER, SOURCE = "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"
 
 
@@ -26,9 +28,7 @@ def owned(aws: FakeAws, journal: Journal, clock: FakeClock) -> Site:
 
 
 def can_say(operation: str) -> bool:
-    core = botocore.session.Session()
-    core.register_component("data_loader", LOADER)
-    shape = core.get_service_model("s3").operation_model(operation).input_shape
+    shape = MODEL.operation_model(operation).input_shape
     return shape is not None and "ExpectedBucketOwner" in shape.members
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from offline import ACCOUNT, REGION, T0, Answer, FakeAws, FakeTarget, refusal, xml
+from offline import ACCOUNT, REGION, T0, FakeTarget
 
 from harness.analyse.delays import clock_offset
 from harness.channels import Permission, channels
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site
 from harness.errors import CredentialsError, PreflightError

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offline import ACCOUNT, REGION, RUN_ID, T0, Answer, FakeAws, refusal, xml
+from offline import ACCOUNT, REGION, RUN_ID, T0
 
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.find import Found, nothing
 from harness.environment.site import TAG_KEY, Site
 from harness.environment.sweep import RunLeft, delete, find_leftovers, leftover, to_delete

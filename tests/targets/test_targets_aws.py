@@ -10,16 +10,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
-from offline import ACCOUNT, LOADER
+from offline import ACCOUNT
 
 from harness.errors import ExitCode, TargetError, UsageError
 from harness.targets import Credentials
 from harness.targets.aws import AwsTarget, aws_config
 from harness.targets.choice import TargetName, Wanted, reopened, target_for
 
+LOADER = botocore.session.Session().get_component("data_loader")
+"""Loaded once for all tests."""
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/team/harness"
 CONFIG = """
 [default]
@@ -112,7 +115,6 @@ def wire(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Wire:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # Loaded once for all tests.
     monkeypatch.setattr("botocore.session.create_loader", lambda _path: LOADER)
     made = Wire()
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", lambda _session, request: made.send(request))
