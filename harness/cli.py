@@ -6,7 +6,9 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -74,6 +76,13 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
 
 TargetOption = Annotated[TargetName, typer.Option(help="Where calls go (docs/aws.md, docs/localstack.md).")]
+AccountOption = Annotated[
+    str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
+]
+DetachOption = Annotated[
+    bool, typer.Option("--detach", help="Stop after the last call: `resume` waits for the records, any day.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="AWS: do not ask before anything is created, for scripts.")]
 ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
 RegionOption = Annotated[
     list[str] | None,
@@ -130,9 +139,7 @@ def _common(
 def run(
     context: typer.Context,
     target: TargetOption = TargetName.EMBEDDED,
-    account: Annotated[
-        str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
-    ] = None,
+    account: AccountOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     role: RoleOption = None,
@@ -162,9 +169,8 @@ def run(
         bool, typer.Option("--slow", help="Also wait for what S3 does by itself, for days: give --deadline 4d or more.")
     ] = False,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Stop after the last call: `resume` waits for the records, any day.")
-    ] = False,
+    detach: DetachOption = False,
+    yes: YesOption = False,
     canary: Annotated[
         bool | None,
         typer.Option(
@@ -203,15 +209,10 @@ def run(
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
     regions = _split(region)
-    if len(regions) > 1:
-        from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
-
-        arguments = several.without(context.obj, "--region", "--results")
-        raise typer.Exit(several.run(arguments, regions, results, target.value))
     scenario.load(extra=scenarios or [])
     options = Options(
         scenarios=tuple(scenarios or ()),
-        account=account,
+        account=_account(account),
         detach=detach,
         canary=canary,
         keep=keep,
@@ -239,6 +240,13 @@ def run(
         detached=detach or keep,
         requester_role=requester_role,
     )
+    if len(regions) > 1:
+        from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
+
+        _agree(options, [replace(wanted, region=each) for each in regions], yes)
+        arguments = several.without(context.obj, "--region", "--results")
+        raise typer.Exit(several.run([*arguments, "--yes"], regions, results, target.value))
+    _agree(options, [wanted], yes)
     _execute(options, wanted, matrix, baseline, known)
 
 
@@ -246,12 +254,20 @@ def run(
 def heartbeat(
     during: Annotated[str, typer.Option("--for", help="How long to go on, on the run's clock.")] = "24h",
     rate: Annotated[float, typer.Option(min=0.01, help="Calls a minute on the run's clock.")] = 1.0,
+    target: TargetOption = TargetName.EMBEDDED,
+    account: AccountOption = None,
+    profile: ProfileOption = None,
+    region: Annotated[str | None, typer.Option(help="Region; the profile's by default, us-east-1 elsewhere.")] = None,
+    role: RoleOption = None,
+    endpoint_url: EndpointOption = None,
     channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
     seed: Annotated[int, typer.Option(help="Repeats delays and names of an embedded run exactly.")] = 1,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
+    detach: DetachOption = False,
+    yes: YesOption = False,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
@@ -272,8 +288,47 @@ def heartbeat(
         rate=rate,
         seed=seed,
         deadline=duration(deadline),
+        account=_account(account),
+        detach=detach,
     )
-    _execute(options, Wanted(seed=seed, factor=factor))
+    wanted = Wanted(
+        name=target,
+        profile=profile,
+        region=region,
+        role_arn=role,
+        endpoint_url=endpoint_url,
+        seed=seed,
+        factor=factor,
+        detached=detach,
+    )
+    _agree(options, [wanted], yes)
+    _execute(options, wanted)
+
+
+def _agree(options: Options, wanted: Sequence[Wanted], yes: bool) -> None:
+    """Show what a run on a real target would do, and ask; end where the answer is no.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    from harness.environment.plan import plan_of  # noqa: PLC0415 - boto3 loads slowly
+    from harness.report import planned  # noqa: PLC0415
+
+    if wanted[0].name is not TargetName.AWS:
+        return
+    plans = []
+    for each in wanted:
+        with target_for(each) as target:
+            options.check_account(target)
+            plans.append(plan_of(options, target))
+    typer.echo(planned.as_text(plans))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on: say --yes if the plan is what you want")
+    if not typer.confirm("Create this, in this account, and go on?"):
+        typer.echo("Nothing was created.")
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _execute(

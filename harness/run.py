@@ -112,8 +112,7 @@ class Run:
 
     def _begin(self) -> Journal:
         options, target = self.options, self.target
-        if target.real and not options.account:
-            raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
+        options.check_account(target)
         # Where nothing is ever delivered, nothing is waited for; an unknown name is told all the same.
         chosen = [c for c in selected_channels(options.channels) if not target.no_logs]
         rows = plan(options.operations, options.variants, target, options.repeats, granted=options.granted)
