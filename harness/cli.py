@@ -366,6 +366,37 @@ def diff(
 
 
 @app.command()
+def explain(
+    operation: Annotated[str | None, typer.Argument(metavar="OPERATION", help="E.g. PutBucketAcl.")] = None,
+    event_name: Annotated[
+        str | None,
+        typer.Option(help="The other way round: which operations does this CloudTrail event name stand for?"),
+    ] = None,
+    sal: Annotated[
+        str | None, typer.Option(help="The same for a server access log operation, e.g. REST.PUT.ACL.")
+    ] = None,
+    run_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Folder of a run; results/latest when it is there, else documents alone."
+        ),
+    ] = None,
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Explain an operation: its names per channel, documents against observation, a sample, ready-made filters.
+
+    Filters: EventBridge, CloudWatch Logs Insights, CloudWatch metric filter, Athena SQL with its tables, Sigma. Exit
+    code 5 when nothing has the name.
+
+    Examples: `s3logjam explain PutBucketAcl` · `s3logjam explain --sal REST.PUT.ACL` ·
+    `s3logjam explain --event-name DeleteObject --output json`
+    """
+    from harness.report.explanation import show  # noqa: PLC0415 - pandas loads slowly
+
+    typer.echo(show(operation, event_name, sal, run_path, as_json=output is TextOutput.JSON))
+
+
+@app.command()
 def baseline(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("baseline.json"),
