@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 
 from harness.catalogue import documented
 from harness.catalogue.documented import NO_FURTHER, Claim, Confidence
@@ -77,3 +79,20 @@ def documented_names(channel: str, operation: str) -> tuple[str, ...]:
         if found := tuple(dict.fromkeys(name for name in names if name and GLOB not in name)):
             return found
     return ()
+
+
+@cache
+def seen_strings(channel: str) -> frozenset[str]:
+    """Return names that documents or real logs have, and that belong to no row of the catalogue."""
+    return frozenset(row["name"] for row in _rows("strings_seen.csv") if row["channel"] == channel)
+
+
+@cache
+def log_fields(channel: str) -> frozenset[str]:
+    """Return the documented fields: CloudTrail's at the top and in ``userIdentity``; the access log's JSON form's."""
+    return frozenset(row["field"] for row in _rows("log_fields.csv") if row["channel"] == channel)
+
+
+def _rows(file: str) -> list[dict[str, str]]:
+    text = resources.files("harness.catalogue").joinpath(file).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
