@@ -13,7 +13,7 @@ from harness.catalogue import documented
 from harness.catalogue.documented import NO_FURTHER, Claim, Confidence
 
 GLOB = "*"
-NEWEST_FIRST = tuple(sorted(documented.TABLES, key=lambda name: name.partition("-")[2], reverse=True))
+NEWEST_FIRST = tuple(sorted(documented.TABLES, key=lambda name: name.rpartition("-")[2], reverse=True))
 NEWEST = NEWEST_FIRST[0]
 
 
@@ -71,9 +71,9 @@ def meanings(channel: str) -> Mapping[str, tuple[Meaning, ...]]:
 
 
 @cache
-def documented_names(channel: str, operation: str) -> tuple[str, ...]:
-    """Return the names of an operation's own records in the newest table that has any, naming rules left out."""
-    for table in NEWEST_FIRST:
+def documented_names(channel: str, operation: str, tables: tuple[str, ...] = NEWEST_FIRST) -> tuple[str, ...]:
+    """Return the names of an operation's own records in the first table that has any, naming rules left out."""
+    for table in tables:
         said = [c for c in documented.table(table) if (c.channel, c.operation) == (channel, operation)]
         names = [name.strip() for claim in said for name in claim.name.split("|")]
         if found := tuple(dict.fromkeys(name for name in names if name and GLOB not in name)):

@@ -62,10 +62,12 @@ class Known:
     """Both channels' names, and what was seen in requestParameters.
 
     Attributes:
+        measured: Channels and operations of which the run has records of their own.
         parameters: Per operation the members of ``requestParameters`` that the run saw.
     """
 
     names: Mapping[str, Names]
+    measured: frozenset[tuple[str, str]] = frozenset()
     parameters: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -76,12 +78,23 @@ class Known:
             if not inside:
                 paths = {path for pair in pairs for path in pair.record.fields if path.startswith("requestParameters.")}
                 parameters[operation] = frozenset(re.split(r"[.\[]", path)[1] for path in paths)
-        return cls({channel: _names(channel, evidence) for channel in CHANNELS}, parameters)
+        writers = {(c, w) for c in CHANNELS for w in (evidence.observed.of_channel(c) if evidence else ())}
+        return cls(
+            names={channel: _names(channel, evidence) for channel in CHANNELS},
+            measured=frozenset((channel, row) for channel, (row, inside) in writers if not inside),
+            parameters=parameters,
+        )
 
     def leaves(self, operation: str, channel: str, *, inside: bool) -> set[str]:
-        """Return the names of an operation's own records in a channel, or with those of what is inside its calls."""
-        names = (name for name, rows in self.names[channel].writers.items() if operation in rows)
-        return {name for name in names if inside or not _is_inside(channel, name, operation)}
+        """Return the names of an operation's own records in a channel, or with those of what is inside its calls.
+
+        Only what the run saw or the newest documents say: an older one may be out of date.
+        """
+        names = {name for name, rows in self.names[channel].writers.items() if operation in rows}
+        own = {name for name in names if not _is_inside(channel, name, operation)}
+        if (channel, operation) not in self.measured:
+            own &= {*documented_names(channel, operation, (NEWEST,))}
+        return own | (names if inside else set())
 
     def may_have(self, operations: Iterable[str], member: str) -> bool:
         """Tell whether ``requestParameters`` of one of the operations may have a member, by run or botocore's model."""
@@ -196,5 +209,6 @@ def _members(row: str) -> frozenset[str]:
         part.partition("=")[0].removeprefix("query:").removeprefix("header:") for part in operation.subresource.split()
     }
     for name, member in (shape.members if shape else {}).items():
-        found |= {name, name[0].lower() + name[1:], str(member.serialization.get("name", name))}
+        if member.serialization.get("location") != "uri":  # the bucket and the key have names of their own
+            found |= {name, name[0].lower() + name[1:], str(member.serialization.get("name", name))}
     return frozenset(found)
