@@ -16,6 +16,8 @@ from harness.lint.model import Condition, Finding, Form, Kind, Rule, Unreadable
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 
 MAX_NAMES = 5_000
+MAX_CHARACTERS = 1_000
+"""Of one name or pattern."""
 _INSIDE = "+inside"
 """In ``siblings.csv``: records of something inside the call serve the same end (one key of a batch delete)."""
 _S3_SOURCES = ("s3.amazonaws.com", "s3express.amazonaws.com")
@@ -47,6 +49,9 @@ def check(rule: Rule, text: str, known: Known) -> Iterator[Finding]:
     named = [c for c in rule.conditions if c.field == _NAME_FIELDS[rule.channel] and c.form is not Form.USED]
     if len(named) > MAX_NAMES:
         raise Unreadable(f"more than {MAX_NAMES} names", rule.line)
+    for condition in named:
+        if len(condition.value) > MAX_CHARACTERS:
+            raise Unreadable(f"a name of more than {MAX_CHARACTERS} characters", rule.line)
 
     def finding(kind: Kind, name: str, message: str) -> Finding:
         line = line_of(text, name, rule.line)

@@ -86,15 +86,12 @@ def lint(paths: Sequence[Path], run: Path | None = None, *, data_events: bool = 
         unread += broken
         counts["files"] += bool(rules or broken)
         counts["rules"] += len(rules)
-        told, refused = suppressions.read(text)
-        unread += [Unread(path=path, line=line, reason=why) for line, why in refused if rules]
         for rule in rules:
-            found, failed = _check(rule, text, known)
+            found, failed = _check(rule, text if rule.path == path else text_of(rule.path), known)
             unread += failed
-            if found is None:
-                continue
-            counts["about"] += 1
-            findings += suppressions.apply(found, told)
+            if found is not None:
+                counts["about"] += 1
+                findings += found
     if not counts["files"] and not unread:
         raise NothingSelectedError(f"no rule in {', '.join(map(str, paths))}: docs/lint.md says what can be read")
     kept = [f for f in dict.fromkeys(findings) if not (data_events and f.kind is Kind.DATA_EVENTS)]
@@ -104,23 +101,21 @@ def lint(paths: Sequence[Path], run: Path | None = None, *, data_events: bool = 
         rules=counts["rules"],
         about_s3=counts["about"],
         findings=tuple(sorted(kept, key=lambda f: (str(f.path), f.line, f.kind.value, f.name))),
-        unread=tuple(unread),
+        unread=tuple(dict.fromkeys(unread)),
     )
 
 
 def _check(rule: Rule, text: str, known: Known) -> tuple[list[Finding] | None, list[Unread]]:
-    """Check a rule; None for one that is not about S3, or cannot be judged."""
+    """Check a rule, with the suppressions of its file; None for one that is not about S3, or cannot be judged."""
     try:
-        if rule.path.suffix == ".py" and not rule.channel:
-            return None, []
         if not is_about_s3(rule, known):
             return None, []
-        own = text if rule.path.suffix != ".py" else text_of(rule.path)
-        return list(check(rule, own, known)), []
-    except Unreadable as error:
-        return None, [Unread(path=rule.path, line=error.line, reason=error.reason)]
-    except ValueError as error:  # a pattern
-        return None, [Unread(path=rule.path, line=rule.line, reason=str(error))]
+        found = list(check(rule, text, known))
+    except (Unreadable, ValueError) as error:
+        line = error.line if isinstance(error, Unreadable) else rule.line
+        return None, [Unread(path=rule.path, line=line, reason=str(error))]
+    told, refused = suppressions.read(text)
+    return suppressions.apply(found, told), [Unread(path=rule.path, line=line, reason=why) for line, why in refused]
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

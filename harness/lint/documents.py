@@ -43,10 +43,10 @@ def yaml_documents(text: str) -> list[tuple[int, Any]]:
     """
     yaml = need("yaml")
     found: list[tuple[int, Any]] = []
-    loader = yaml.SafeLoader(text)
     try:
+        loader = _without_aliases(yaml.SafeLoader(text))
         while loader.check_node():
-            node = _without_aliases(loader).get_node()
+            node = loader.get_node()
             found.append((node.start_mark.line + 1, loader.construct_document(node)))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -55,8 +55,6 @@ def yaml_documents(text: str) -> list[tuple[int, Any]]:
     except (RecursionError, ValueError) as error:  # ValueError: a date such as 2026-13-45
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Unreadable(f"no YAML that can be read: {reason}") from error
-    finally:
-        loader.dispose()
     return found
 
 
@@ -84,7 +82,7 @@ def toml_document(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
-        raise Unreadable(f"no TOML: {error}", int(line[1]) if line else 1) from error
+        raise Unreadable(f"no TOML: {error}", int(line[1]) if line else text.count("\n")) from error
     except RecursionError as error:
         raise Unreadable("no TOML that can be read: nested too deeply") from error
 
@@ -97,3 +95,11 @@ def line_of(text: str, needle: str, start: int = 1) -> int:
         if word.search(line):
             return number
     return start
+
+
+def line_of_block(text: str, block: str) -> int:
+    """Return the line on which a text that was read from a file begins in it; 1 where it was written otherwise."""
+    first = next((number for number, line in enumerate(block.split("\n")) if line.strip()), 0)
+    wanted = block.split("\n")[first].strip()
+    found = (number for number, line in enumerate(text.split("\n"), 1) if wanted and wanted in line)
+    return max(1, next(found, 1) - first)

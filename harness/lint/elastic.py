@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.lint.documents import line_of
+from harness.lint.documents import line_of_block
 from harness.lint.expressions import conditions
 from harness.lint.fields import EVENT_NAME, EVENT_SOURCE, OPERATION, from_ecs
 from harness.lint.model import Condition, Rule, Unreadable
@@ -30,7 +30,7 @@ def read(path: Path, text: str, document: dict[str, Any]) -> list[Rule]:
     query, language = rule.get("query"), str(rule.get("language") or "kuery")
     if not isinstance(query, str) or language not in _LANGUAGES:
         return [Rule(path=path, title=title, language="Elastic", channel="")]
-    line = line_of(text, "query")
+    line = line_of_block(text, query)
     try:
         asked = conditions(query, language)
     except Unreadable as error:

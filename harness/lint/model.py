@@ -81,8 +81,11 @@ class Condition:
         """
         if self.form is Form.REGEX:
             re2 = need("re2")
+            options = re2.Options()
+            options.log_errors = False
+            options.case_sensitive = not self.ignore_case
             try:
-                pattern = re2.compile(("(?i)" if self.ignore_case else "") + self.value)
+                pattern = re2.compile(self.value, options)
             except re2.error as error:
                 raise ValueError(f"{self.value!r} is no regular expression that RE2 takes: {error}") from error
             return lambda name: pattern.search(name) is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.lint import queries
-from harness.lint.documents import line_of, text_of
+from harness.lint.documents import line_of, line_of_block, text_of
 from harness.lint.model import Condition, Form, Rule, Unreadable
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 
@@ -37,7 +37,7 @@ def read(path: Path, text: str, line: int, document: dict[str, Any]) -> list[Rul
     title = str(document.get("DisplayName") or document.get("RuleID") or path.stem)
     for key in ("AthenaQuery", "SnowflakeQuery", "Query"):
         if isinstance(document.get(key), str):
-            return queries.read_sql(path, document[key], title, line_of(text, key, line))
+            return queries.read_sql(path, document[key], title, line_of_block(text, document[key]))
     if document.get("AnalysisType") != "rule":
         return []  # policies, data models, globals: nothing that looks for records
     types = document.get("LogTypes")
