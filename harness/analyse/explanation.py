@@ -179,8 +179,9 @@ def _selection(
     if channel not in (CLOUDTRAIL, SERVER_ACCESS):
         return None, "its filters stand with cloudtrail and server-access"
     names = tuple(observed_names) or documented_names(channel, operation.name)
-    if any(not PLAIN_NAME.fullmatch(name) for name in names):
-        return None, "a name in its records holds characters that no name of a log has"
+    sources = sorted({str(source) for pair in own if (source := pair.record.fields.get("eventSource"))})
+    if any(not PLAIN_NAME.fullmatch(name) for name in (*names, *sources)):
+        return None, "a name or event source in its records holds characters that none has"
     if not names:
         return None, _why_no_name(operation, channel)
     writers: dict[Writer, None] = {}
@@ -194,7 +195,7 @@ def _selection(
         names,
         others=[name for name, inside in writers if not inside],
         inside=[name for name, inside in writers if inside],
-        sources=sorted({str(s) for p in own if (s := p.record.fields.get("eventSource"))}),
+        sources=sources,
     )
     return selection, ""
 
