@@ -46,6 +46,11 @@ CREATE TABLE rejects (
 CREATE TABLE cursors (channel TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX records_by_delivery ON records (delivery);
 """
+_POLLS = "CREATE TABLE IF NOT EXISTS polls (number INTEGER PRIMARY KEY, channel TEXT NOT NULL, began_at TEXT NOT NULL)"
+"""Journals that were begun without this table get it when they are opened."""
+
+Resource = tuple[str, str, str, dict[str, Any]]
+"""Kind, name, state and detail."""
 
 
 class Journal:
@@ -73,6 +78,7 @@ class Journal:
                 self.note("schema", SCHEMA_VERSION)
             elif self.fact("schema") != SCHEMA_VERSION:
                 raise JournalError(f"{path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
+            self._db.execute(_POLLS)
         except sqlite3.Error as error:
             raise JournalError(f"cannot use the journal {path}: {error}") from error
 
@@ -149,6 +155,20 @@ class Journal:
             for r in rows
         }
 
+    def abandon(self) -> int:
+        """Take back every execution that was begun and not ended: its calls are no longer under test.
+
+        Returns:
+            How many there were.
+        """
+        begun = [key for key, (state, _) in self.executions().items() if state == "started"]
+        with self._writing() as db:
+            for cell, repeat in begun:
+                where = "role = ? AND cell_operation = ? AND cell_variant = ? AND repeat = ?"
+                values = (Role.SETUP, Role.SUBJECT, cell.operation, cell.variant, repeat)
+                db.execute(f"UPDATE calls SET role = ? WHERE {where}", values)  # noqa: S608
+        return len(begun)
+
     # Resources
 
     def resource(self, kind: str, name: str, state: str, at: datetime, **detail: Any) -> None:
@@ -156,11 +176,17 @@ class Journal:
         with self._writing() as db:
             db.execute(
                 "INSERT INTO resources (kind, name, state, detail, at) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (kind, name) DO UPDATE SET state = excluded.state, at = excluded.at",
+                " ON CONFLICT (kind, name) DO UPDATE SET state = excluded.state, at = excluded.at,"
+                " detail = CASE excluded.detail WHEN '{}' THEN detail ELSE excluded.detail END",
                 (kind, name, state, json.dumps(detail), _text(at)),
             )
 
-    def resources(self) -> list[tuple[str, str, str, dict[str, Any]]]:
+    def resource_state(self, kind: str, name: str) -> str | None:
+        """Return the state of a resource, None for one that the journal does not know."""
+        rows = self._read("SELECT state FROM resources WHERE kind = ? AND name = ?", kind, name)
+        return str(rows[0]["state"]) if rows else None
+
+    def resources(self) -> list[Resource]:
         """Return (kind, name, state, detail) in the order of creation."""
         rows = self._read("SELECT * FROM resources ORDER BY number")
         return [(r["kind"], r["name"], r["state"], json.loads(r["detail"])) for r in rows]
@@ -254,7 +280,7 @@ class Journal:
                 counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})[table] = row["n"]
         return {channel: {"records": 0, "rejects": 0} | numbers for channel, numbers in counts.items()}
 
-    # Cursors
+    # Cursors and polls
 
     def cursor(self, channel: str) -> Any:
         """Return where a channel's polling stands, or None."""
@@ -265,6 +291,18 @@ class Journal:
         """Keep where a channel's polling stands (JSON)."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (channel, json.dumps(value)))
+
+    def polled(self, channel: str, began_at: datetime) -> None:
+        """Keep when a complete poll of a channel began."""
+        with self._writing() as db:
+            db.execute("INSERT INTO polls (channel, began_at) VALUES (?, ?)", (channel, _text(began_at)))
+
+    def polls(self) -> dict[str, list[datetime]]:
+        """Return by channel when its complete polls began, in their order."""
+        found: dict[str, list[datetime]] = {}
+        for row in self._read("SELECT channel, began_at FROM polls ORDER BY began_at"):
+            found.setdefault(row["channel"], []).append(_time(row["began_at"]))
+        return found
 
 
 def _text(moment: datetime | None) -> str | None:

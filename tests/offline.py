@@ -32,7 +32,7 @@ from harness.model import SERVER_ACCESS, Call, Cell, CellKey, Delivery, Parsed, 
 from harness.report import Result
 from harness.scenario import Scenario
 from harness.targets import Target
-from harness.targets.embedded import session_config
+from harness.targets.sessions import loopback_config
 from harness.testing import FakeChannel, FakeClock
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -145,7 +145,7 @@ class FakeAws:
         """Return a session whose clients reach nothing but this object."""
         core = botocore.session.Session(session_vars=dict.fromkeys(_USERS_OWN, (None, None, os.devnull, None)))
         core.set_credentials("AKIAIOSFODNN7EXAMPLE", "not-a-secret")
-        core.set_default_client_config(session_config())
+        core.set_default_client_config(loopback_config())
         core.register_component("data_loader", _LOADER)  # loaded once for all tests
         session = _LazySession(botocore_session=core, region_name=region)
         session.events.register_last("before-send", self._answer)

@@ -22,16 +22,16 @@ import harness
 from harness import catalogue, scenario
 from harness.events import CollectProgress, Event, RunFinished, StageStarted
 from harness.journal import FILE_NAME, Journal
-from harness.run import Options, Run
+from harness.run import Run
+from harness.selection import Options
 from harness.targets import Credentials
 from harness.targets.embedded import (
     ACCESS_KEY_ID,
     LEDGER,
     SECRET_ACCESS_KEY,
     EmbeddedTarget,
-    isolated_session,
-    route_to_loopback,
 )
+from harness.targets.sessions import isolated_session, route_to
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 ROOT = Path(__file__).parent.parent
@@ -369,7 +369,7 @@ def _run_with_bad_log_objects(target: EmbeddedTarget, results: Path) -> Iterator
     run = Run(options, target)
     assert target.server is not None
     session = isolated_session(Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), "us-east-1")
-    route_to_loopback(session, target.server.port)
+    route_to(session, target.server.endpoint)
     s3 = session.client("s3")
     for event in run.events():
         yield event

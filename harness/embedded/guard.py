@@ -13,6 +13,8 @@ import json
 import logging
 import random
 import re
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -92,6 +94,7 @@ class Guard:
         self, moto: Callable[..., Iterable[bytes]], clock: ScaledClock, seed: int, switches: Behaviours
     ) -> None:
         self.moto, self.clock, self.switches = moto, clock, switches
+        self.asked_at, self.stop_asked = time.monotonic(), threading.Event()
         self.ids = random.Random(f"{seed}:ids")  # noqa: S311 - ids need to look right, not to be secret
         self.configurations = Configurations(state.object_exists, state.lock_of, clock.now)
         self.delivery = LogDelivery(
@@ -104,7 +107,7 @@ class Guard:
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         """Serve one request (WSGI); whatever goes wrong, the answer is S3's XML with ids."""
-        received_at = self.clock.now()
+        received_at, self.asked_at = self.clock.now(), time.monotonic()
         try:
             body = environ["wsgi.input"].read(_length(environ))
         except ValueError:
@@ -138,6 +141,7 @@ class Guard:
             request_id=identifier,
             host_id=host_id,
             response_headers={k.lower(): v for k, v in reply.headers},
+            region=state.region_of(request.bucket, request.region),
             response_bytes=0 if request.method == "HEAD" else len(reply.body),
             error_code=code,
             error_message=message,
@@ -383,6 +387,7 @@ class Guard:
         pages: dict[str, Callable[[], object]] = {
             "clock": lambda: {"factor": self.clock.factor, "anchor": self.clock.anchor},
             "ledger": lambda: list(self.delivery.ledger),
+            "stop": lambda: self.stop_asked.set() or "stopping",  # type: ignore[func-returns-value]
         }
         if name not in pages:
             return send(start_response, Reply(404, b"no such page\n"), request, ())

@@ -1,6 +1,7 @@
 """The embedded server's process: ``python -m harness.embedded.server``; only ``targets/embedded.py`` starts it.
 
-It prints one line of JSON when it serves, and ends when its standard input closes, so it cannot outlive its parent.
+It prints one line of JSON when it serves, and ends when its standard input closes, so it cannot outlive its parent;
+with ``--linger`` it outlives it on purpose, for a detached run, and ends when nobody asks anything any more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from werkzeug.serving import make_server
 
 from harness.clock import ScaledClock
 from harness.embedded.guard import Guard
-from harness.embedded.principals import add_default_user
+from harness.embedded.principals import add_default_user, add_foreign_role
 from harness.embedded.switches import Behaviours
 
 HOST = "127.0.0.1"
@@ -56,14 +57,15 @@ class _Dispatcher(DomainDispatcherApplication):
             return self.app_instances["s3"]
 
 
-def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> None:
-    """Serve on loopback until standard input closes.
+def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours, linger_seconds: float | None = None) -> None:
+    """Serve on loopback until standard input closes, or, if it lingers, until it is told to stop or forgotten.
 
     Args:
         port: 0 for a free one.
         clock: The clock shared with the harness.
         seed: Makes delays and ids repeatable.
         switches: Which sides are taken where AWS's documents leave a choice.
+        linger_seconds: How long to go on without any request, in real time; None to end with standard input.
     """
     vars(moto.s3.models)["utcnow"] = lambda: clock.now().replace(tzinfo=None)
     # moto writes an access log of its own, and a wrong one (embedded-server notes in docs/architecture.md).
@@ -82,7 +84,13 @@ def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours) -> Non
         threading.Thread(target=work, args=(stop,), name=name, daemon=True).start()
     threading.Thread(target=server.serve_forever, args=(0.05,), name="server", daemon=True).start()
     print(json.dumps({"port": server.server_port}), flush=True)
-    sys.stdin.read()
+    if linger_seconds is None:
+        sys.stdin.read()
+    else:
+        sys.stdout.close()  # the process that reads it may be gone any time
+        while not guard.stop_asked.wait(min(1.0, linger_seconds)):
+            if time.monotonic() - guard.asked_at > linger_seconds:
+                break
     stop.set()
     server.shutdown()
 
@@ -95,9 +103,14 @@ def main() -> None:
     parser.add_argument("--anchor", type=float, default=None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--behaviour", action="append", default=[])
+    parser.add_argument("--foreign-role", default=None)
+    parser.add_argument("--linger", type=float, default=None)
     options = parser.parse_args()
     anchor = time.time() if options.anchor is None else options.anchor
-    serve(options.port, ScaledClock(options.factor, anchor), options.seed, Behaviours.from_texts(options.behaviour))
+    if options.foreign_role:
+        add_foreign_role(options.foreign_role)
+    clock, switches = ScaledClock(options.factor, anchor), Behaviours.from_texts(options.behaviour)
+    serve(options.port, clock, options.seed, switches, options.linger)
 
 
 if __name__ == "__main__":

@@ -12,57 +12,40 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 import boto3
-import botocore.session
-from botocore.awsrequest import AWSPreparedRequest
-from botocore.config import Config
 
 import harness
 from harness.clock import Clock, ScaledClock
 from harness.embedded.switches import Behaviours, UnknownBehaviourError
 from harness.errors import TargetError, UsageError
-from harness.targets import Credentials
+from harness.targets import FIXED_LIMITS, Credentials
+from harness.targets.sessions import isolated_session, known_region, route_to
 
 DEFAULT_FACTOR = 600.0
 ACCESS_KEY_ID = "AKIAS3LOGJAMEMBEDDED"
 SECRET_ACCESS_KEY = "embedded-server-only-not-a-secret"  # noqa: S105 - made up, published, worth nothing elsewhere
 NOTE = "AWS-like server on this machine: proves the harness, never AWS"
 LEDGER = "embedded-ledger.jsonl"
+LINGER_SECONDS = 3600.0
+"""How long a detached server waits for the next request, in real time, before it ends."""
 _START_SECONDS = 30.0
 
 
-def session_config() -> Config:
-    """Return the client configuration common to all targets that must not follow the machine's own settings."""
-    return Config(  # type: ignore[call-arg]  # the stubs lag behind botocore
-        ignore_configured_endpoint_urls=True,
-        proxies={},
-        use_fips_endpoint=False,
-        use_dualstack_endpoint=False,
-        connect_timeout=5,
-        read_timeout=60,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        s3={"us_east_1_regional_endpoint": "regional", "addressing_style": "virtual"},
-    )
+def own_page(endpoint: str, name: str) -> Any:
+    """Return one of the pages that only the embedded server has: ``clock``, ``ledger`` or ``stop``.
 
-
-def isolated_session(who: Credentials, region: str) -> boto3.Session:
-    """Return a session that reads no profile, no config file and no credentials of the machine's user."""
-    core = botocore.session.Session(
-        session_vars={
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-    )
-    core.set_credentials(who.access_key, who.secret_key, who.token)
-    core.set_default_client_config(session_config())
-    return boto3.Session(botocore_session=core, region_name=region)
+    Raises:
+        OSError: Nothing answers there.
+        ValueError: Something else does.
+    """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"{endpoint}/_s3logjam/{name}", timeout=30) as response:
+        return json.load(response)
 
 
 class EmbeddedServer:
@@ -73,16 +56,29 @@ class EmbeddedServer:
         seed: Makes delays and ids repeatable.
         port: 0 for a free one.
         behaviours: ``name=answer`` texts (``embedded/switches.py``).
+        detached: Whether it goes on when this process ends, until it is told to stop or nobody asks anything.
+        foreign_role: ARN of a role in another account that it makes up.
 
     Raises:
         TargetError: The server did not come up, for instance because the port is taken.
     """
 
-    def __init__(self, clock: ScaledClock, seed: int, port: int = 0, behaviours: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        clock: ScaledClock,
+        seed: int,
+        port: int = 0,
+        behaviours: Sequence[str] = (),
+        *,
+        detached: bool = False,
+        foreign_role: str | None = None,
+    ) -> None:
         # -P: nothing in the user's current folder (a moto.py, a folder called harness) may stand in for our modules.
         command = [sys.executable, "-P", "-m", "harness.embedded.server", "--port", str(port), "--seed", str(seed)]
         command += ["--factor", repr(clock.factor), "--anchor", repr(clock.anchor)]
         command += [part for behaviour in behaviours for part in ("--behaviour", behaviour)]
+        command += ["--linger", str(LINGER_SECONDS)] if detached else []
+        command += ["--foreign-role", foreign_role] if foreign_role else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
         environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         root = str(Path(harness.__file__).parent.parent)
@@ -90,15 +86,16 @@ class EmbeddedServer:
         # A process group of its own: Ctrl+C reaches the harness, which needs the server for its teardown.
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if detached else subprocess.PIPE,
             env=environment,
             start_new_session=True,
             text=True,
         )
         self._errors: list[str] = []
-        threading.Thread(target=self._drain, daemon=True).start()
+        if not detached:
+            threading.Thread(target=self._drain, daemon=True).start()
         assert self.process.stdout is not None
         timer = threading.Timer(_START_SECONDS, self.process.kill)
         timer.daemon = True
@@ -116,6 +113,7 @@ class EmbeddedServer:
             why = ready.get("error") or "".join(self._errors[-5:]).strip() or "it ended without a word"
             raise TargetError(f"the embedded server did not start: {why}")
         self.port = int(ready["port"])
+        self.endpoint = f"http://127.0.0.1:{self.port}"
 
     def _drain(self) -> None:
         """Keep the last lines of the server's standard error, so that its pipe never fills."""
@@ -131,14 +129,14 @@ class EmbeddedServer:
 
     def page(self, name: str) -> Any:
         """Return one of the server's own pages: ``clock`` or ``ledger``."""
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"http://127.0.0.1:{self.port}/_s3logjam/{name}", timeout=30) as response:
-            return json.load(response)
+        return own_page(self.endpoint, name)
 
     def close(self) -> None:
         """End the process; safe to call twice."""
         if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()
+        if self.process.stdin is None:
+            self.process.terminate()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -154,66 +152,112 @@ class EmbeddedTarget:
         factor: How many seconds pass on the run's clock in one second of the machine's.
         port: 0 for a free one.
         behaviours: ``name=answer`` texts: which sides the server takes where AWS's documents contradict each other.
+        region: Where the session's clients are; the server serves all.
+        detached: Whether the server goes on when this process ends, so that the run can be taken up by another.
+        foreign_role: ARN of a role in another account, with every permission there, that the server makes up.
     """
 
     name = "embedded"
     note = NOTE
-    region = "us-east-1"
+    no_logs = ""
+    real = False
+    repeatable = True
     capabilities = frozenset({"multi-region"})
+    missing: Mapping[str, str] = FIXED_LIMITS | {
+        "directory-buckets": "the embedded server has no directory buckets",
+        "object-lambda": "the embedded server has no Object Lambda access points",
+        "torrent": "the embedded server has no BitTorrent (AWS retired it too)",
+        "batch-operations": "the embedded server has no S3 Batch Operations",
+    }
 
     def __init__(
-        self, seed: int, factor: float = DEFAULT_FACTOR, port: int = 0, behaviours: Sequence[str] = ()
+        self,
+        seed: int,
+        factor: float = DEFAULT_FACTOR,
+        port: int = 0,
+        behaviours: Sequence[str] = (),
+        *,
+        region: str = "us-east-1",
+        detached: bool = False,
+        foreign_role: str | None = None,
     ) -> None:
         try:
             Behaviours.from_texts(list(behaviours))
         except UnknownBehaviourError as error:
             raise UsageError(str(error)) from error
+        self.region = known_region(region)
+        self.outlives, self._foreign_role = detached, foreign_role
         self._behaviours = behaviours
         self._clock = ScaledClock.starting_now(factor)
         self._seed, self._port = seed, port
+        self._endpoint = ""
         self.clock: Clock = self._clock
         self.server: EmbeddedServer | None = None
-        self.missing = {
-            "directory-buckets": "the embedded server has no directory buckets",
-            "object-lambda": "the embedded server has no Object Lambda access points",
-            "torrent": "the embedded server has no BitTorrent (AWS retired it too)",
-            "batch-operations": "the embedded server has no S3 Batch Operations",
-            "account-wide-changes": "it would change the whole account: never by default",
-            "days": "S3 does it by itself, a day or more later: only with --slow",
-        }
+
+    @classmethod
+    def reopened(cls, reach: Mapping[str, Any], region: str) -> Self:
+        """Return the target of a detached run, whose server is still there.
+
+        Args:
+            reach: What ``reach`` returned in the process that started it.
+            region: The run's.
+
+        Raises:
+            TargetError: The server has ended, and with it everything that was in it.
+        """
+        made = cls(seed=int(reach["seed"]), factor=float(reach["factor"]), region=region, detached=True)
+        made._clock = ScaledClock(float(reach["factor"]), float(reach["anchor"]))
+        made.clock, made._endpoint = made._clock, str(reach["endpoint"])
+        try:
+            there = own_page(made._endpoint, "clock")
+        except (OSError, ValueError):
+            there = None
+        if there != {"factor": made._clock.factor, "anchor": made._clock.anchor}:
+            raise TargetError(
+                "the embedded server of this run has ended, and with it everything in it; what was journaled can be"
+                " shown with `s3logjam report`"
+            )
+        return made
 
     def __enter__(self) -> Self:
-        self.server = EmbeddedServer(self._clock, self._seed, self._port, self._behaviours)
+        if not self._endpoint:
+            self.server = EmbeddedServer(
+                self._clock,
+                self._seed,
+                self._port,
+                self._behaviours,
+                detached=self.outlives,
+                foreign_role=self._foreign_role,
+            )
+            self._endpoint = self.server.endpoint
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.server:
+        if self.server and not self.outlives:
             self.server.close()
+
+    def reach(self) -> dict[str, Any]:
+        """Return port and clock of the server, which tell it from any other."""
+        clock = self._clock
+        return {"endpoint": self._endpoint, "seed": self._seed, "factor": clock.factor, "anchor": clock.anchor}
 
     def keep_evidence(self, folder: Path) -> None:
         """Write the ledger: what the server injected, against which measured delays can be held."""
-        if self.server:
-            lines = [json.dumps(entry) + "\n" for entry in self.server.page("ledger")]
-            (folder / LEDGER).write_text("".join(lines), "utf-8")
+        lines = [json.dumps(entry) + "\n" for entry in own_page(self._endpoint, "ledger")]
+        (folder / LEDGER).write_text("".join(lines), "utf-8")
+
+    def ended_with(self) -> None:
+        """End a detached server."""
+        if self.outlives:
+            own_page(self._endpoint, "stop")
 
     def session(self, credentials: Credentials | None = None) -> boto3.Session:
         """Return a session of the server's one user, or of other credentials, routed to loopback."""
-        if self.server is None:
+        if not self._endpoint:
             raise TargetError("the embedded server is not running")
         who = credentials or Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         session = isolated_session(who, self.region)
-        route_to_loopback(session, self.server.port)
+        route_to(session, self._endpoint)
         return session
-
-
-def route_to_loopback(session: boto3.Session, port: int) -> None:
-    """Send every request of a session's clients to a port on 127.0.0.1, with the AWS host name kept as ``Host``."""
-
-    def reroute(request: AWSPreparedRequest, **_kwargs: Any) -> None:
-        parts = urlsplit(request.url)
-        request.headers["Host"] = parts.netloc
-        request.url = urlunsplit(("http", f"127.0.0.1:{port}", parts.path or "/", parts.query, ""))
-
-    session.events.register_last("before-send", reroute)

@@ -20,7 +20,8 @@ from embedded_kit import REGION, WAIT_SECONDS, World, answers, wait_until
 
 from harness.clock import ScaledClock
 from harness.errors import TargetError
-from harness.targets.embedded import EmbeddedServer, EmbeddedTarget, route_to_loopback
+from harness.targets.embedded import EmbeddedServer, EmbeddedTarget
+from harness.targets.sessions import route_to
 
 NOBODY = "http://127.0.0.1:9"
 """Nothing listens there: whoever follows the machine's settings fails at once."""
@@ -253,7 +254,7 @@ def test_a_redirect_to_another_region_stays_on_loopback() -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as fake:
         threading.Thread(target=fake.serve_forever, args=(0.01,), daemon=True).start()
         session = boto3.Session("AKIAEXAMPLE", "secret", region_name=REGION)
-        route_to_loopback(session, fake.server_port)
+        route_to(session, f"http://127.0.0.1:{fake.server_port}")
         session.client("s3").get_object(Bucket="some-bucket", Key="k")
         fake.shutdown()
     assert hosts == ["some-bucket.s3.amazonaws.com", "some-bucket.s3.eu-west-1.amazonaws.com"]
