@@ -14,11 +14,12 @@ from harness.analyse.observed import Observed
 from harness.analyse.verify import Seen
 from harness.catalogue.names import meanings
 from harness.errors import NothingSelectedError, UsageError
+from harness.folders import LATEST
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Operation
 from harness.report import headline
 from harness.results import run_folder
-from harness.run import LATEST, read
+from harness.run import read
 
 DEFAULT_RUN = Path("results") / LATEST
 NO_RUN = "Nothing observed: no run was read, so documents speak alone"

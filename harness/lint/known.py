@@ -53,7 +53,7 @@ class Names:
     def near(self, name: str) -> str:
         """Return the nearest name, or an empty text."""
         folded = {each.lower(): each for each in self.writers}
-        found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.75)
+        found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.85)
         return folded[found[0]] if found else ""
 
 
