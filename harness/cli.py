@@ -59,6 +59,14 @@ class PolicyOutput(StrEnum):
     TERRAFORM = "terraform"
 
 
+class LintOutput(StrEnum):
+    """Forms of ``lint``."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
 class DiffOutput(StrEnum):
     """Forms of ``diff``."""
 
@@ -702,6 +710,67 @@ def diff(
 
     result = hold(before, after, known)
     show(console(), result, Output(output.value))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def explain(
+    operation: Annotated[str | None, typer.Argument(metavar="OPERATION", help="E.g. PutBucketAcl.")] = None,
+    event_name: Annotated[
+        str | None,
+        typer.Option(help="The other way round: which operations does this CloudTrail event name stand for?"),
+    ] = None,
+    sal: Annotated[
+        str | None, typer.Option(help="The same for a server access log operation, e.g. REST.PUT.ACL.")
+    ] = None,
+    run_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Folder of a run; results/latest if it is there, else documents alone."
+        ),
+    ] = None,
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Explain an operation: its names per channel, documents against observation, a sample, ready-made filters.
+
+    Filters: EventBridge, CloudWatch Logs Insights, CloudWatch metric filter, Athena SQL with its tables, Sigma. Exit
+    code 5 when nothing has the name.
+
+    Examples: `s3logjam explain PutBucketAcl` · `s3logjam explain --sal REST.PUT.ACL` ·
+    `s3logjam explain --event-name DeleteObject --output json`
+    """
+    from harness.report.explanation import show  # noqa: PLC0415 - pandas loads slowly
+
+    typer.echo(show(operation, event_name, sal, run_path, as_json=output is TextOutput.JSON))
+
+
+@app.command()
+def lint(
+    rules: Annotated[list[Path], typer.Argument(metavar="RULES...", help="Rule files, or folders with rule files.")],
+    run_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Folder of a run; results/latest if it is there, else documents alone."
+        ),
+    ] = None,
+    data_events: Annotated[
+        bool, typer.Option("--data-events", help="The trail has data events: do not tell which rules need them.")
+    ] = False,
+    output: Annotated[LintOutput, typer.Option(help="text, json or sarif.")] = LintOutput.TEXT,
+) -> None:
+    """Hold detection rules against what the logs write: dead names, renamed ones, siblings that are missed.
+
+    Reads Sigma, Elastic (KQL, EQL, ES|QL), Panther (its Python is never executed), Athena SQL, Logs Insights, and plain
+    lists of names; needs `pip install 's3logjam[rules]'`. Exit code 1 when anything but a note is found, or when a file
+    cannot be read; docs/lint.md says how to suppress a finding.
+
+    Examples: `s3logjam lint rules/` · `s3logjam lint rules/ --data-events --output sarif > lint.sarif`
+    """
+    from harness.lint.command import lint as hold  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.lint import FORMS  # noqa: PLC0415
+
+    result = hold(rules, run_path, data_events=data_events)
+    typer.echo(FORMS[output.value](result))
     raise typer.Exit(result.exit_code)
 
 
