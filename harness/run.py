@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
 from harness.analyse.delays import clock_offset
+from harness.analyse.executions import executions
 from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
 from harness.analyse.payload import sent_leaves
@@ -173,10 +174,11 @@ class Run:
             yield from self._prepare()
             if not self.journal.fact("executed_at"):
                 yield from self._execute()
-            if self.options.detach:
+            # Without channels there is nothing to come back for.
+            if self.options.detach and self._channels:
                 yield from self._detach()
                 return
-            if not self.journal.fact("collected_at"):
+            if self._channels and not self.journal.fact("collected_at"):
                 yield from self._collect()
             result = self._analyse()
         except (Exception, GeneratorExit) as error:
@@ -536,9 +538,10 @@ def read(journal: Journal, folder: Path) -> Result:
     facts = journal.facts()
     if "absence_seconds" not in facts:
         raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
-    failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
+    planned, journaled = journal.planned(), journal.executions()
+    failures = {cell: why for (cell, _), (_, why) in journaled.items() if why}
     cells = matrix.build(
-        planned=journal.planned(),
+        planned=planned,
         failures=failures,
         joiner=joiner,
         calls=calls,
@@ -555,4 +558,5 @@ def read(journal: Journal, folder: Path) -> Result:
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
         polls=journal.polls(),
+        executions=executions(planned, journaled, calls),
     )

@@ -312,13 +312,19 @@ class Site:
         self.journal.resource(kind, name, "created", self.clock.now(), **detail)
         self.on_created(kind, name)
 
-    def make_bucket(self, name: str, *, for_logs: bool = False, **parameters: Any) -> str:
-        """Create a bucket in the account-regional namespace, tagged, its content expiring; returns its name."""
+    @property
+    def bucket_parameters(self) -> dict[str, Any]:
+        """What CreateBucket takes beside a name that ``bucket_name`` made: without its namespace it is refused."""
+        parameters: dict[str, Any] = {"BucketNamespace": "account-regional"}
         if self.region != "us-east-1":
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": self.region}
+        return parameters
+
+    def make_bucket(self, name: str, *, for_logs: bool = False, **parameters: Any) -> str:
+        """Create a bucket in the account-regional namespace, tagged, its content expiring; returns its name."""
 
         def create() -> None:
-            self.s3.create_bucket(Bucket=name, BucketNamespace="account-regional", **parameters)
+            self.s3.create_bucket(Bucket=name, **self.bucket_parameters, **parameters)
 
         def finish() -> None:
             self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})

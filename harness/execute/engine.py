@@ -104,6 +104,10 @@ class RunSurroundings:
             self._spare[place] = self._new_bucket(parameters)
         return self._spare[place]
 
+    def share_no_longer(self) -> None:
+        """Have the next scenarios use new buckets: a call that was not refused as meant may have changed one."""
+        self._spare.clear()
+
     def _new_bucket(self, parameters: dict[str, Any]) -> str:
         name = self.site.make_bucket(self.bucket_name(), **parameters)
         for channel in self.channels:
@@ -166,6 +170,8 @@ def execute(
             journal.execution(scenario.cell, repeat, "started", None, clock.now())
             failure = _Execution(scenario, repeat, recorder, surroundings, clients, leaves).run()
             journal.execution(scenario.cell, repeat, "failed" if failure else "done", failure, clock.now())
+            if failure and scenario.fails:
+                surroundings.share_no_longer()
             since_control += 1
             yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
     control.call()
