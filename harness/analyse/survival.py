@@ -109,14 +109,14 @@ def estimate(observations: Sequence[Observation]) -> Estimate | None:
     if not observations:
         return None
     intervals = any(o.lower_seconds < o.upper_seconds < math.inf for o in observations)
-    curves = [_Curve(observations, place) for place in ((0.5, 0.0, 1.0) if intervals else (0.5,))]
+    curves = [Curve(observations, place) for place in ((0.5, 0.0, 1.0) if intervals else (0.5,))]
     last = max(observations, key=lambda o: (o.lower_seconds, o.upper_seconds))
     return Estimate(
         n=len(observations),
         censored=sum(o.upper_seconds == math.inf for o in observations),
-        quantiles={p: _widest([curve.quantile(p) for curve in curves]) for p in QUANTILES},
+        quantiles={p: widest([curve.quantile(p) for curve in curves]) for p in QUANTILES},
         maximum=Measured(_known((last.lower_seconds + last.upper_seconds) / 2), last.lower_seconds, None),
-        shares={s: _widest([curve.share(s) for curve in curves]) for s in WITHIN_SECONDS},
+        shares={s: widest([curve.share(s) for curve in curves]) for s in WITHIN_SECONDS},
     )
 
 
@@ -142,7 +142,7 @@ def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison | 
     """
     if not a or not b:
         return None
-    of_a, of_b = _Curve(a, 0.5), _Curve(b, 0.5)
+    of_a, of_b = Curve(a, 0.5), Curve(b, 0.5)
     known = min(of_a.followed_seconds, of_b.followed_seconds)
     until = known if known < math.inf else float(max(of_a.times[-1], of_b.times[-1]))
     (mean_a, variance_a, n_a), (mean_b, variance_b, n_b) = of_a.mean(until), of_b.mean(until)
@@ -159,7 +159,7 @@ def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison | 
     )
 
 
-class _Curve:
+class Curve:
     """A Kaplan-Meier curve; a delay lies at ``place`` of its interval, 0 being the lower end and 1 the upper."""
 
     def __init__(self, observations: Sequence[Observation], place: float) -> None:
@@ -226,7 +226,7 @@ class _Curve:
         return float(areas.sum()), variance * ended / max(1, ended - 1), ended
 
 
-def _widest(each: Sequence[Measured]) -> Measured:
+def widest(each: Sequence[Measured]) -> Measured:
     """Return the first one's value, between the limits that hold for all."""
     _, lows, highs = zip(*map(_floats, each), strict=True)
     return Measured(each[0].value, _known(np.min(lows)), _known(np.max(highs)))
