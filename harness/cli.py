@@ -19,13 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import __version__, catalogue, scenario
-from harness.errors import ExitCode, InterruptedAgainError, LogjamError, UsageError
-from harness.events import RunFinished, ScenarioFinished
+from harness.errors import ExitCode, LogjamError, UsageError
 from harness.journal import FILE_NAME, Journal
+from harness.targets.choice import TargetName, Wanted, reopened, target_for
 from harness.targets.embedded import ACCESS_KEY_ID, DEFAULT_FACTOR, NOTE, SECRET_ACCESS_KEY, EmbeddedTarget
 
 if TYPE_CHECKING:
-    from harness.run import Options
+    from harness.selection import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,18 +58,21 @@ class DiffOutput(StrEnum):
     JUNIT = "junit"
 
 
-class TargetName(StrEnum):
-    """Where calls go."""
-
-    EMBEDDED = "embedded"
-
-
 _TYPER_INTERRUPTED = 130
 HEARTBEAT = ("PutObject", "GetBucketLocation")
 """A data event and a management event, both in the access log."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
+
+TargetOption = Annotated[TargetName, typer.Option(help="Where calls go (docs/aws.md, docs/localstack.md).")]
+ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
+RegionOption = Annotated[str | None, typer.Option(help="Region; the profile's by default, us-east-1 elsewhere.")]
+RoleOption = Annotated[str | None, typer.Option(help="AWS: ARN of a role to assume with those credentials.")]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(help="LocalStack: its endpoint; AWS_ENDPOINT_URL, LOCALSTACK_HOST or localhost:4566 by default."),
+]
 
 
 def duration(text: str) -> timedelta:
@@ -114,7 +117,14 @@ def _common(
 
 @app.command()
 def run(
-    target: Annotated[TargetName, typer.Option(help="Where calls go.")] = TargetName.EMBEDDED,
+    target: TargetOption = TargetName.EMBEDDED,
+    account: Annotated[
+        str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
+    ] = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    role: RoleOption = None,
+    endpoint_url: EndpointOption = None,
     channels: Annotated[
         list[str] | None, typer.Option(help="Channels to measure: server-access, cloudtrail; all by default.")
     ] = None,
@@ -140,6 +150,23 @@ def run(
         bool, typer.Option("--slow", help="Also wait for what S3 does by itself, for days: give --deadline 4d or more.")
     ] = False,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Stop after the last call: `resume` waits for the records, any day.")
+    ] = False,
+    canary: Annotated[
+        bool | None,
+        typer.Option(
+            "--canary/--no-canary",
+            help="Wait until each channel has shown a control record before the first call under test; by default on"
+            " AWS only.",
+        ),
+    ] = None,
+    leave_out_silent: Annotated[
+        bool, typer.Option("--leave-out-silent", help="Go on without a channel that shows no control record.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
+    ] = False,
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
@@ -158,11 +185,16 @@ def run(
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
     `s3logjam run --variants ok --repeats 10`
     """
-    from harness.run import Options  # noqa: PLC0415 - pandas loads slowly
+    from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
-    assert target is TargetName.EMBEDDED
     scenario.load(extra=scenarios or [])
     options = Options(
+        scenarios=tuple(scenarios or ()),
+        account=account,
+        detach=detach,
+        canary=canary,
+        keep=keep,
+        leave_out_silent=leave_out_silent,
         results=results,
         operations=_split(operations),
         variants=_split(variants),
@@ -173,7 +205,18 @@ def run(
         deadline=duration(deadline),
         slow=slow,
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), matrix, baseline, known)
+    wanted = Wanted(
+        name=target,
+        profile=profile,
+        region=region,
+        role_arn=role,
+        endpoint_url=endpoint_url,
+        seed=seed,
+        factor=factor,
+        behaviours=_split(behaviour),
+        detached=detach or keep,
+    )
+    _execute(options, wanted, matrix, baseline, known)
 
 
 @app.command()
@@ -192,7 +235,7 @@ def heartbeat(
 
     Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`.
     """
-    from harness.run import Options  # noqa: PLC0415 - pandas loads slowly
+    from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
     scenario.load()
     minutes = duration(during).total_seconds() / 60
@@ -206,60 +249,93 @@ def heartbeat(
         seed=seed,
         deadline=duration(deadline),
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor))
+    _execute(options, Wanted(seed=seed, factor=factor))
 
 
 def _execute(
     options: Options,
-    target: EmbeddedTarget,
+    wanted: Wanted,
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
 ) -> NoReturn:
-    """Do a run on the terminal, compare it with a baseline if there is one, and end with its exit code."""
-    from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415
+    """Do a run on the terminal and end with its exit code."""
+    from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
-    screen = console()
-    pending = failed = 0
-    code = ExitCode.OK
-    with target as where:
-        one = Run(options, where)
-        with Terminal(screen) as reporter:
-            try:
-                for event in one.events():
-                    reporter(event)
-                    failed += isinstance(event, ScenarioFinished) and event.failure is not None
-                    if isinstance(event, RunFinished):
-                        pending = event.pending
-            except KeyboardInterrupt:
-                code = ExitCode.INTERRUPTED
-                try:
-                    for event in one.interrupted():
-                        reporter(event)
-                except KeyboardInterrupt:
-                    raise InterruptedAgainError(one.folder) from None
-        result = one.result
-        one.journal.close()
-    if result is not None:
-        (show_matrix if show_rows else show_summary)(screen, result)
-    if code is ExitCode.OK and pending:
-        screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
-        code = ExitCode.PENDING
-    if code is ExitCode.OK and failed:
-        text = (
-            f"{failed} executions did not end as their scenarios say: the target answers otherwise, or they are wrong."
-        )
-        screen.print(Text(text, style="yellow"))
-        code = ExitCode.DRIFT
-    if code is ExitCode.OK and against is not None:
-        from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
-        from harness.report.drift import show  # noqa: PLC0415
-
-        found = hold(against, one.folder, known)
-        show(screen, found)
-        code = found.exit_code
+    with target_for(wanted) as target:
+        code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
     raise typer.Exit(code)
+
+
+@app.command()
+def resume(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    until: Annotated[
+        str | None, typer.Option(help="How long after the last call to wait, instead of the run's own --deadline.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
+    matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+) -> None:
+    """Go on with a run that was detached, interrupted or killed: from another terminal, on another day.
+
+    Executes what was not executed, collects what has come, writes the reports, and deletes what the run had created.
+
+    Examples: `s3logjam resume` · `s3logjam resume results/20261123-… --until 24h`
+    """
+    from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import console  # noqa: PLC0415
+    from harness.results import run_folder  # noqa: PLC0415
+    from harness.run import Run  # noqa: PLC0415
+    from harness.selection import Options  # noqa: PLC0415
+
+    folder = run_folder(run_path).resolve()
+    with Journal(folder / FILE_NAME) as journal:
+        facts = journal.facts()
+    if facts.get("finished_at"):
+        raise UsageError(f"the run in {folder} is finished: `s3logjam report {folder}` shows it")
+    if facts.get("options"):
+        scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
+    with reopened(facts, profile) as target:
+        one = Run.taken_up(folder, target, duration(until) if until else None)
+        raise typer.Exit(attend(one, console(), rows=matrix))
+
+
+@app.command()
+def status(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Say where a run stands: calls made, records in and missing per channel, when it may be done, what it has created.
+
+    Reads the journal alone: it asks nothing of AWS, costs nothing, and may be used while the run goes on.
+    """
+    from harness.status import as_json, as_text, status_of  # noqa: PLC0415 - pandas loads slowly
+
+    found = status_of(run_path)
+    typer.echo(as_json(found) if output is TextOutput.JSON else as_text(found))
+
+
+@app.command()
+def teardown(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
+) -> None:
+    """Delete what a run has created, from its journal alone, in any state and as often as you like.
+
+    Log records that were not collected yet are lost. Exit code 1 when something could not be deleted.
+    """
+    from harness.attend import tear_down  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import console  # noqa: PLC0415
+    from harness.results import run_folder  # noqa: PLC0415
+    from harness.run import Run  # noqa: PLC0415
+
+    folder = run_folder(run_path).resolve()
+    with Journal(folder / FILE_NAME) as journal:
+        facts = journal.facts()
+    with reopened(facts, profile) as target:
+        raise typer.Exit(tear_down(Run.taken_up(folder, target), console()))
 
 
 @app.command("list")
@@ -274,7 +350,7 @@ def list_(
     An operation that botocore knows and no scenario executes is shown as `no scenario yet`.
     """
     from harness.report.terminal import console  # noqa: PLC0415
-    from harness.run import plan, selected_operations  # noqa: PLC0415
+    from harness.selection import plan, selected_operations  # noqa: PLC0415
 
     scenario.load(extra=scenarios or [])
     screen = console()

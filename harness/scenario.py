@@ -86,6 +86,15 @@ class Surroundings(Protocol):
         """Return ARN and alias of the access point of the main source bucket; made at the first call."""
         ...
 
+    def resource_name(self, kind: str, stem: str) -> str:
+        """Return a name for a resource that the scenario will create, and remember it for teardown.
+
+        Args:
+            kind: As ``environment/teardown.py`` names it, e.g. ``access-point``.
+            stem: What the name tells of it.
+        """
+        ...
+
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
         ...

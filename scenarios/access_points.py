@@ -22,7 +22,7 @@ def control(surroundings: Surroundings) -> Any:
 @fixture
 def point(control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> Iterator[dict[str, str]]:
     """An access point of the scenario's own, as the parameters that name it."""
-    named = {"AccountId": account_id, "Name": surroundings.new_name("s3lm-ap")}
+    named = {"AccountId": account_id, "Name": surroundings.resource_name("access-point", "ap")}
     control.create_access_point(**named, Bucket=bucket)
     yield named
     if any(
@@ -42,7 +42,7 @@ def point_policy(surroundings: Surroundings, named: dict[str, str]) -> dict[str,
 @scenario("s3control:CreateAccessPoint", records=CONTROL, iam=ACCESS_POINT_IAM)
 def create_access_point(call: Caller, control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> None:
     """Create an access point for the test bucket."""
-    named = {"AccountId": account_id, "Name": surroundings.new_name("s3lm-ap")}
+    named = {"AccountId": account_id, "Name": surroundings.resource_name("access-point", "ap")}
     call(**named, Bucket=bucket)
     control.delete_access_point(**named)
 
@@ -115,7 +115,7 @@ def list_multi_region_access_points(call: Caller, account_id: str) -> None:
 @fixture
 def multi_region_point(control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> dict[str, str]:
     """A Multi-Region Access Point over the test bucket; on AWS its creation takes minutes."""
-    name = surroundings.new_name("s3lm-mrap")
+    name = surroundings.resource_name("multi-region-access-point", "mrap")
     details = {"Name": name, "Regions": [{"Bucket": bucket}]}
     control.create_multi_region_access_point(AccountId=account_id, ClientToken=name, Details=details)
     return {"AccountId": account_id, "Name": name}
@@ -124,7 +124,7 @@ def multi_region_point(control: Any, bucket: str, account_id: str, surroundings:
 @scenario("s3control:CreateMultiRegionAccessPoint", records=CONTROL, requires=["multi-region"], iam=MULTI_REGION_IAM)
 def create_multi_region_access_point(call: Caller, bucket: str, account_id: str, surroundings: Surroundings) -> None:
     """Start the creation of a Multi-Region Access Point."""
-    name = surroundings.new_name("s3lm-mrap")
+    name = surroundings.resource_name("multi-region-access-point", "mrap")
     call(AccountId=account_id, ClientToken=name, Details={"Name": name, "Regions": [{"Bucket": bucket}]})
 
 

@@ -28,7 +28,8 @@ from harness.events import (
 )
 from harness.journal import FILE_NAME, Journal
 from harness.model import CellKey, Operation, Role
-from harness.run import Options, Run, plan, selected_channels, selected_operations
+from harness.run import Run
+from harness.selection import Options, plan, selected_channels, selected_operations
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 HEAD = CellKey(operation="HeadObject")
@@ -170,6 +171,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_exactly_one_last_event(fi
     assert isinstance(bench.told[0], RunStarted)
     assert [isinstance(event, RunFinished) for event in bench.told].index(True) == len(bench.told) - 1
     assert [event.stage for event in bench.told if isinstance(event, StageStarted)] == [
+        "preflight",
         "provision",
         "execute",
         "collect",
@@ -289,7 +291,7 @@ def test_an_interrupted_run_reports_what_was_journaled_and_takes_away_what_was_m
     run = bench.make()
     interrupt(run, stage)
     *before, last = run.interrupted()
-    assert last == RunInterrupted(stage=stage)
+    assert last == RunInterrupted(stage=stage, folder=run.folder)
     assert not any(isinstance(event, RunFinished) for event in before)
     assert set(states(run.journal).values()) <= {"deleted"}
     document = json.loads((run.folder / "matrix.json").read_text())

@@ -10,13 +10,18 @@ from typing import Protocol
 from harness.environment.site import Site
 from harness.model import Delivery, Parsed
 
+_BACK_OFF = 0.1
+"""A poll's interval in the time waited: what comes is seen at most a tenth later than it came."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
     """How a channel is polled, in seconds on the run's clock: data, because each channel has its own habits.
 
     Attributes:
-        interval_seconds: Between two polls.
+        interval_seconds: Between two polls, at first.
+        slowest_seconds: Between two polls, at most: the longer a wait has been, the less a minute more or less matters.
+        silent_seconds: How long after it was switched on a channel may need to show its first record.
         absence_seconds: How long after a call its record may still be on its way; only then is it ``not observed``.
         promise: What AWS promises, with its source.
     """
@@ -24,6 +29,12 @@ class PollPolicy:
     interval_seconds: float
     absence_seconds: float
     promise: str
+    slowest_seconds: float = 1800.0
+    silent_seconds: float = 6 * 3600.0
+
+    def interval_after(self, waited_seconds: float) -> float:
+        """Return how long to wait for the next poll when the last call is so long ago."""
+        return max(self.interval_seconds, min(self.slowest_seconds, waited_seconds * _BACK_OFF))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,46 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import OperationModel
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from harness.clock import Clock
-from harness.errors import PreflightError
+from harness.errors import CredentialsError, PreflightError
 from harness.journal import Journal
 from harness.targets import DIRECTORY_ZONES, Credentials
 
 PREFIX = "s3lm"
 TAG_KEY = "s3lm"
-_LOG_DAYS = 30
+EXPIRES_DAYS = 30
+"""What a run has stored goes by itself after so long, even if nobody ever tears the run down."""
+EXPIRY = {
+    "Rules": [
+        {
+            "ID": "s3lm-expiry",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "Expiration": {"Days": EXPIRES_DAYS},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        }
+    ]
+}
+_OURS_ALREADY = {
+    "BucketAlreadyOwnedByYou",
+    "TrailAlreadyExistsException",
+    "EntityAlreadyExists",
+    "AccessPointAlreadyOwnedByYou",
+}
+
+_EXPIRED = {
+    "CredentialRetrievalError",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "SSOTokenLoadError",
+    "TokenRefreshRequired",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+}
 
 
 def code_of(error: Exception) -> str:
@@ -29,6 +59,33 @@ def code_of(error: Exception) -> str:
     )
 
 
+def refuse_expired(error: Exception) -> None:
+    """Raise CredentialsError when an error of AWS's says that the credentials have expired."""
+    if code_of(error) in _EXPIRED:
+        raise CredentialsError from error
+
+
+def expect_owner(session: boto3.Session, account_id: str) -> None:
+    """Have every S3 call of a session that can say so demand that the bucket belongs to an account.
+
+    What names a bucket in an account-regional namespace cannot meet a stranger's; this makes it certain.
+    """
+
+    def demand(model: OperationModel, params: dict[str, Any], **_kwargs: Any) -> None:
+        members = model.input_shape.members if model.input_shape else {}
+        for member, header in _OWNER_HEADERS.items():
+            if member in members:
+                params["headers"].setdefault(header, account_id)
+
+    session.events.register("before-call.s3", demand)
+
+
+_OWNER_HEADERS = {
+    "ExpectedBucketOwner": "x-amz-expected-bucket-owner",
+    "ExpectedSourceBucketOwner": "x-amz-source-expected-bucket-owner",
+}
+
+
 @dataclass(slots=True)
 class Site:
     """Names, clients and journal of one run's resources.
@@ -36,6 +93,7 @@ class Site:
     Args:
         session: A session that reaches the target, with the recorder attached.
         run_id: Part of every name.
+        resumed: Whether an earlier process may have made something and been killed before it could note it.
     """
 
     session: boto3.Session
@@ -45,6 +103,7 @@ class Site:
     account_id: str
     region: str
     on_created: Callable[[str, str], None] = lambda _kind, _name: None
+    resumed: bool = False
     s3: Any = field(init=False)
     cloudtrail: Any = field(init=False)
     iam: Any = field(init=False)
@@ -147,42 +206,65 @@ class Site:
         self.make("bucket", name, create)
         return name
 
-    def make(self, kind: str, name: str, create: Callable[[], Any], **detail: Any) -> None:
-        """Make a resource: journal the intent, do it, journal the deed.
+    def make(
+        self,
+        kind: str,
+        name: str,
+        create: Callable[[], Any],
+        finish: Callable[[], Any] = lambda: None,
+        **detail: Any,
+    ) -> None:
+        """Make a resource: journal the intent, do it, journal the deed. One that is made already is left as it is.
+
+        Args:
+            kind: As ``teardown.KINDS`` has it.
+            name: Of the resource.
+            create: Makes it.
+            finish: What may be done twice, after it.
+            detail: What teardown needs to know of it.
 
         Raises:
             PreflightError: AWS refused; the message names the call and its error.
         """
+        before = self.journal.resource_state(kind, name)
+        if before == "created":
+            return
         self.journal.resource(kind, name, "intended", self.clock.now(), **detail)
         try:
-            create()
+            try:
+                create()
+            except ClientError as error:
+                if not (self.resumed and before == "intended" and code_of(error) in _OURS_ALREADY):
+                    raise
+            finish()
         except (ClientError, BotoCoreError) as error:
             raise PreflightError(f"cannot create {kind} {name}: {error}") from error
         self.journal.resource(kind, name, "created", self.clock.now(), **detail)
         self.on_created(kind, name)
 
-    def make_bucket(self, name: str, **parameters: Any) -> str:
-        """Create and tag a bucket in the account-regional namespace; returns its name."""
+    def make_bucket(self, name: str, *, for_logs: bool = False, **parameters: Any) -> str:
+        """Create a bucket in the account-regional namespace, tagged, its content expiring; returns its name."""
         if self.region != "us-east-1":
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": self.region}
 
         def create() -> None:
             self.s3.create_bucket(Bucket=name, BucketNamespace="account-regional", **parameters)
-            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})
 
-        self.make("bucket", name, create)
+        def finish() -> None:
+            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})
+            self.s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration=EXPIRY)
+
+        self.make("bucket", name, create, finish, logs=for_logs)
         return name
 
     def make_log_bucket(self, name: str, policy: str) -> str:
         """Create a bucket that logs are delivered to: private, SSE-S3, expiring, and never logged itself."""
-        self.make_bucket(name, ObjectOwnership="BucketOwnerEnforced")
+        self.make_bucket(name, for_logs=True, ObjectOwnership="BucketOwnerEnforced")
         blocked = dict.fromkeys(
             ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
         )
         self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
         encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
         self.s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encrypted)
-        expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": _LOG_DAYS}}
-        self.s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [expire]})
         self.s3.put_bucket_policy(Bucket=name, Policy=policy)
         return name

@@ -2,50 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.environment.site import Site, code_of
+from harness.journal import Resource
 
 _ATTEMPTS = 10
+_LONGEST_PAUSE_SECONDS = 30.0
 _GONE = {
     "NoSuchBucket",
     "NoSuchEntity",
     "NoSuchAccessPoint",
+    "NoSuchMultiRegionAccessPoint",
     "404",
     "TrailNotFoundException",
     "ResourceNotFoundException",
 }
+Delete = Callable[[Site, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of resource, as the journal names it.
+
+    Attributes:
+        rank: What has a lower one is deleted before: what delivers, then what it watches, then where it delivers to.
+        delete: Deletes one by its name; an error that says that it is gone counts as success.
+    """
+
+    rank: int
+    delete: Delete
 
 
 def teardown(site: Site) -> list[str]:
-    """Delete the journaled resources, the last made first (trails and sources before the log buckets).
+    """Delete the journaled resources: trails first, then the sources, log buckets last.
 
     Returns:
         What could not be deleted, with the reason; empty when nothing is left.
     """
     left = []
-    deletes: dict[str, Callable[[Site, str], None]] = {
-        "trail": _delete_trail,
-        "bucket": _delete_bucket,
-        "role": lambda site, name: site.iam.delete_role(RoleName=name),
-        "access-point": lambda site, name: site.s3control.delete_access_point(AccountId=site.account_id, Name=name),
-    }
-    for kind, name, state, _detail in reversed(site.journal.resources()):
+    for kind, name, state, _detail in in_order(site.journal.resources()):
         if state == "deleted":
             continue
         try:
-            deletes[kind](site, name)
+            KINDS[kind].delete(site, name)
         except (ClientError, BotoCoreError) as error:
             if code_of(error) not in _GONE:
                 left.append(f"{kind} {name}: {error}")
                 continue
         site.journal.resource(kind, name, "deleted", site.clock.now())
     return left
+
+
+def in_order(resources: Sequence[Resource]) -> list[Resource]:
+    """Return resources in the order of their deletion: by rank, of one rank the last made first."""
+
+    def rank(numbered: tuple[int, Resource]) -> tuple[int, int]:
+        number, (kind, _, _, detail) = numbered
+        return _LOG_BUCKETS if detail.get("logs") else KINDS[kind].rank, -number
+
+    return [each for _, each in sorted(enumerate(resources), key=rank)]
 
 
 def _delete_trail(site: Site, name: str) -> None:
@@ -55,7 +77,7 @@ def _delete_trail(site: Site, name: str) -> None:
 
 def _delete_bucket(site: Site, name: str) -> None:
     """Empty and delete a bucket, again if log files have come meanwhile: deliveries go on for hours."""
-    for _ in range(_ATTEMPTS - 1):
+    for attempt in range(_ATTEMPTS - 1):
         _empty_bucket(site, name)
         try:
             site.s3.delete_bucket(Bucket=name)
@@ -63,6 +85,7 @@ def _delete_bucket(site: Site, name: str) -> None:
         except ClientError as error:
             if code_of(error) != "BucketNotEmpty":
                 raise
+        site.clock.sleep(min(_LONGEST_PAUSE_SECONDS, 2.0**attempt))
     _empty_bucket(site, name)
     site.s3.delete_bucket(Bucket=name)
 
@@ -88,3 +111,23 @@ def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> No
     with suppress(ClientError):  # not every locked object is in a bucket with Object Lock: the deletion says why
         s3.put_object_legal_hold(**named, LegalHold={"Status": "OFF"})
     s3.delete_object(**named, BypassGovernanceRetention=True)
+
+
+def _delete_access_point(site: Site, name: str) -> None:
+    site.s3control.delete_access_point(AccountId=site.account_id, Name=name)
+
+
+def _delete_multi_region_access_point(site: Site, name: str) -> None:
+    # The request is carried out later: its answer only says that it was taken.
+    site.s3control.delete_multi_region_access_point(AccountId=site.account_id, ClientToken=name, Details={"Name": name})
+
+
+_LOG_BUCKETS = 9
+KINDS: Mapping[str, Kind] = {
+    "trail": Kind(0, _delete_trail),
+    "access-point": Kind(1, _delete_access_point),
+    "multi-region-access-point": Kind(1, _delete_multi_region_access_point),
+    "bucket": Kind(2, _delete_bucket),
+    "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name)),
+}
+"""By the name that the journal has; log buckets, whatever else is added, come last."""

@@ -16,7 +16,7 @@ from botocore.response import StreamingBody
 from harness import catalogue
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import Site
+from harness.environment.site import PREFIX, Site, refuse_expired
 from harness.errors import LogjamError
 from harness.events import Event, ScenarioFinished
 from harness.execute.clients import CallMaker, Clients
@@ -70,6 +70,13 @@ class RunSurroundings:
         name = f"{kind}-{self._names:05d}"
         rename = self.scenario.how.rename if self.scenario else None
         return rename(name) if rename else name
+
+    def resource_name(self, kind: str, stem: str) -> str:
+        """Return a name for a resource that the scenario will create, and remember it for teardown."""
+        self._names += 1
+        name = f"{PREFIX}-{self.site.run_id}-{stem}{self._names:05d}"
+        self.site.journal.resource(kind, name, "intended", self.clock.now())
+        return name
 
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
@@ -136,7 +143,7 @@ def execute(
     """
     journal, clock = surroundings.site.journal, surroundings.clock
     done = {key for key, (state, _) in journal.executions().items() if state != "started"}
-    control = _Control(recorder, surroundings)
+    control = Control(recorder, surroundings)
     control.call()
     since_control = 0
     due = clock.now()
@@ -159,16 +166,21 @@ def execute(
 
 
 @dataclass(slots=True)
-class _Control:
+class Control:
     """A call that is known to be logged by every channel: its record shows that the channel was delivering."""
 
     recorder: Recorder
     surroundings: RunSurroundings
 
-    def call(self) -> None:
+    def call(self, *, awaited: bool = True) -> None:
+        """Make one; whatever comes of it, the run goes on.
+
+        Args:
+            awaited: Whether its records are worth waiting for.
+        """
         where = self.surroundings
         where.begin(None)
-        expected = {c.name: 1 for c in where.channels}
+        expected = {c.name: int(awaited) for c in where.channels}
         # One that is refused shows nothing, and the next one may show more: it must not end the run.
         with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected):
             where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
@@ -198,6 +210,8 @@ class _Execution:
             ):
                 run()
         except (ClientError, BotoCoreError, LogjamError) as error:
+            if scenario.how.client == "owner":
+                refuse_expired(error)
             raised = str(error)
         except Exception as error:
             raised = f"{type(error).__name__}: {error}"

@@ -26,10 +26,14 @@ def states(journal: Journal) -> dict[str, str]:
     return {name: state for _, name, state, _ in journal.resources()}
 
 
-def test_what_was_made_last_goes_first(site: Site, aws: FakeAws, journal: Journal) -> None:
-    remember(journal, ("bucket", "logs", "created"), ("trail", "trail", "created"), ("bucket", "source", "created"))
+def test_trails_go_first_then_what_was_made_last_and_log_buckets_at_the_end(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source-1", "created"), ("trail", "trail", "created"))
+    journal.resource("bucket", "logs", "created", T0, logs=True)
+    remember(journal, ("bucket", "source-2", "created"))
     assert teardown(site) == []
-    assert deleted(aws) == ["source", "trail", "logs"]
+    assert deleted(aws) == ["trail", "source-2", "source-1", "logs"]
     assert set(states(journal).values()) == {"deleted"}
 
 
