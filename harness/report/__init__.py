@@ -60,6 +60,7 @@ def write_all(result: Result) -> list[Path]:
     """
     from harness.report import (  # noqa: PLC0415 - pandas and scipy load slowly
         delay,
+        html,
         logjam_tables,
         matrix_csv,
         matrix_json,
@@ -67,7 +68,7 @@ def write_all(result: Result) -> list[Path]:
         parquet,
     )
 
-    writers = (matrix_csv, matrix_json, matrix_md, parquet, delay, logjam_tables)
+    writers = (matrix_csv, matrix_json, matrix_md, parquet, delay, logjam_tables, html)
     try:
         return [path for writer in writers for path in writer.write(result)]
     except OSError as error:

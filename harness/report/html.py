@@ -22,7 +22,7 @@ from markupsafe import Markup
 from harness.analyse.cases import DiffResult
 from harness.analyse.claims import check_claims
 from harness.analyse.delays import clock_offset
-from harness.analyse.verify import Check, ClaimVerdict, Seen, check_table
+from harness.analyse.verify import Check, Seen, check_table
 from harness.catalogue import documented
 from harness.errors import JournalError
 from harness.model import Level, Verdict
@@ -33,6 +33,7 @@ from harness.report.html_details import claim, details, inert
 from harness.report.html_matrix import CODE, SIGN, groups
 from harness.report.html_summary import channel_lines, channels_of, facts, figures, sentence
 from harness.report.safe import visible
+from harness.report.verification import ORDER
 
 FILE_NAME = "report.html"
 NEWEST = "aws-2026"
@@ -64,7 +65,10 @@ def page(result: Result, drift: DiffResult | None = None) -> str:
     """Return the report as one HTML document."""
     seen = Seen.of(result.cells, result.calls, result.paired)
     checks = _checks(seen)
-    shown = [check for title in (documented.TABLES[NEWEST], CLAIMS) for check in checks[title]]
+    shown = sorted(
+        (check for title in (documented.TABLES[NEWEST], CLAIMS) for check in checks[title]),
+        key=lambda check: ORDER.index(check.verdict),
+    )
     delays, channels = delay_rows(result), channels_of(result)
     data = {
         "cells": details(result.cells, seen, checks, drift.findings if drift else ()),
@@ -96,7 +100,7 @@ def page(result: Result, drift: DiffResult | None = None) -> str:
             delay_notes=NOTES,
             clock=clock_text(clock_offset(result.calls)),
             checks=[(check.verdict.value, claim(check, check.claim.id), numbers.get(_place(check))) for check in shown],
-            check_verdicts=[v.value for v in ClaimVerdict],
+            check_verdicts=[v.value for v in ORDER],
             against=documented.TABLES[NEWEST],
             drift=drift,
             unmatched=result.unmatched,

@@ -43,7 +43,7 @@ def facts(result: Result) -> dict[str, str]:
         "Date": _date(told.get("started_at")),
         "Region": told.get("region"),
         "Versions": ", ".join(versions),
-        "n": f"{subjects} calls under test" + (f", {repeats} per row" if repeats else ""),
+        "n": f"{subjects} calls under test" + (f", {repeats} of each row" if repeats else ""),
         "Channels": ", ".join(channels_of(result)),
         "Run": ", ".join(f"{name} {told[key]}" for name, key in (("id", "run_id"), ("seed", "seed")) if key in told),
     }

@@ -11,13 +11,15 @@ function el(name, properties, ...children) {
     if (key.includes("-") || key === "role") made.setAttribute(key, value);
     else made[key] = value;
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return made;
 }
 
 /** Read a packed text of the page: base64 of gzip. */
 async function unpacked(id) {
-  const bytes = Uint8Array.from(atob($(`#${id}`).textContent), (c) => c.charCodeAt(0));
+  const packed = atob($(`#${id}`).textContent);
+  const bytes = new Uint8Array(packed.length);
+  for (let n = 0; n < packed.length; n += 1) bytes[n] = packed.charCodeAt(n);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
 }
@@ -222,8 +224,8 @@ const meanings = {
 };
 
 function fieldLine([name, kind, present, right, values], examined) {
-  const seen = values.length ? values.map(show).join(" | ") : right === null ? "" : `as expected ${right} times`;
-  return [el("code", null, name), `${kind}: ${meanings[kind] ?? ""}`, `${present} of ${examined}`, right === null ? "" : right, seen];
+  const expected = right === null ? "" : right === examined ? "as expected" : `${right} of ${examined} as expected`;
+  return [el("code", null, name), `${kind}: ${meanings[kind] ?? ""}`, `${present} of ${examined}`, values.map(show).join(" | ") || expected];
 }
 
 function recordPart(record) {
@@ -303,7 +305,7 @@ async function openCell(n) {
     part("Records", cell.records.map(recordPart), cell.cut ? el("p", { className: "note cut" }, cell.cut) : null),
     part("Call", cell.calls.map(callPart)),
     payloadPart(cell.payload),
-    cell.fields.length ? part("Fields", table(["field", "expected", "has a value", "right", "seen"], cell.fields.map((field) => fieldLine(field, examined)))) : null,
+    cell.fields.length ? part("Fields", table(["field", "expected", "has a value", "seen"], cell.fields.map((field) => fieldLine(field, examined)))) : null,
     part("Documented", cell.claims.length ? table(["table", "statement", "verdict", "observed, and why", "confidence and source"], cell.claims.map(claimLine)) : el("p", null, "No documented statement speaks of this cell.")),
   ].filter(Boolean));
   history.replaceState(null, "", `#cell=${[cell.operation, cell.variant, cell.channel].map(encodeURIComponent).join("/")}`);
@@ -353,8 +355,12 @@ for (const form of $$("form[data-filters]")) {
 
 // ---- charts (plotly.js) --------------------------------------------------------------------------------------------------
 
-// Okabe and Ito's palette without its yellow, and a dash of its own for each channel: no curve is told by colour alone.
-const palette = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f"];
+// Okabe and Ito's palette without its yellow (lighter on dark), and a dash of its own for each channel: no curve is told
+// by colour alone.
+const palettes = {
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f"],
+  dark: ["#4aa3df", "#ff8c42", "#2ecc9b", "#e39ac6", "#9ad4f5", "#ffc04d", "#b0b0b0"],
+};
 const dashes = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "4px 2px 1px 2px"];
 const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
 let charts = null;
@@ -379,6 +385,11 @@ function layout(more) {
   return printing ? { ...made, width: 1000, autosize: false } : { ...made, autosize: true };
 }
 
+function colourOf(place) {
+  const palette = palettes[root.dataset.theme];
+  return palette[place % palette.length];
+}
+
 function faded(colour) {
   return `${colour}2e`;
 }
@@ -391,7 +402,7 @@ function curveTraces({ channels, curves }) {
   const chosen = curves.filter((each) => each.class === $("#class").value);
   return chosen.flatMap((each, n) => {
     const place = channels.indexOf(each.channel);
-    const colour = palette[place % palette.length];
+    const colour = colourOf(place);
     const dash = dashes[(several ? n : place) % dashes.length];
     const name = plain(`${each.channel}${several ? ` ${each.region}` : ""} (n = ${each.calls}, ${each.missing} without a record)`);
     const common = { legendgroup: String(n), type: "scatter" };
@@ -411,7 +422,7 @@ function curveTraces({ channels, curves }) {
   });
 }
 
-const ticks = [0.1, 1, 10, 60, 300, 900, 3600, 10800, 21600, 86400, 259200];
+const ticks = [0.1, 1, 10, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 259200];
 
 function timelineFigure({ channels, timeline }) {
   const names = ["calls sent", ...channels];
@@ -421,10 +432,10 @@ function timelineFigure({ channels, timeline }) {
     const each = n ? timeline.channels[name] : null;
     const counts = n ? each?.records ?? [] : timeline.calls;
     const top = 1 - n * height;
-    made[`yaxis${n ? n + 1 : ""}`] = { domain: [top - height * 0.8, top], nticks: 3, rangemode: "tozero" };
+    made[`yaxis${n ? n + 1 : ""}`] = { domain: [top - height * 0.7, top], nticks: 3, rangemode: "tozero" };
     return {
       type: "bar", x: timeline.starts, y: counts, yaxis: `y${n ? n + 1 : ""}`, name: plain(name),
-      marker: { color: n ? palette[(n - 1) % palette.length] : style("--soft") },
+      marker: { color: n ? colourOf(n - 1) : style("--soft") },
       text: each ? each.files.map((files) => ` in ${files} files`) : [], textposition: "none",
       hovertemplate: `%{x|%Y-%m-%d %H:%M:%S} UTC: %{y}${n ? " records%{text}" : " calls"}<extra></extra>`,
     };
@@ -447,22 +458,40 @@ function drawCharts() {
       ...(log ? { tickvals: told.map((tick) => tick[0]), ticktext: told.map((tick) => tick[1]) } : { ticksuffix: " s" }) },
   }), config);
   const [traces, more] = timelineFigure(charts);
-  Plotly.react("timeline", traces, layout({ ...more, margin: { l: 60, r: 20, t: 30, b: 40 } }), config);
+  Plotly.react("timeline", traces, layout({ ...more, margin: { l: 60, r: 20, t: 30, b: 55 } }), config);
 }
 
-async function loadCharts() {
-  const [data, source] = await Promise.all([loaded, unpacked("charts")]);
-  document.head.append(el("script", { textContent: source }));
-  const classes = new Set(data.curves.map((each) => each.class));
-  $("#class").append(...[...classes].map((name) => el("option", { value: name }, name)));
-  charts = data;
-  drawCharts();
-  document.body.dataset.charts = "drawn";
-}
+// plotly.js takes longer to start than all the rest of the page, so it does when the section comes near.
+const chartsReady = Promise.all([loaded, unpacked("charts")]).then(([data, source]) => {
+  const start = () => {
+    if (charts) return;
+    document.head.append(el("script", { textContent: source }));
+    const classes = new Set(data.curves.map((each) => each.class));
+    $("#class").append(...[...classes].map((name) => el("option", { value: name }, name)));
+    charts = data;
+    drawCharts();
+    document.body.dataset.charts = "drawn";
+    performance.mark("charts");
+  };
+  // A print job waits for no promise, so what it needs is at hand from here on.
+  let theme;
+  addEventListener("beforeprint", () => {
+    printing = true;
+    theme = root.dataset.theme;
+    start();
+    setTheme("light");
+  });
+  addEventListener("afterprint", () => { printing = false; setTheme(theme); });
+  return start;
+});
 
+const near = new IntersectionObserver((entries) => {
+  if (!entries.some((entry) => entry.isIntersecting)) return;
+  near.disconnect();
+  chartsReady.then((start) => start());
+}, { rootMargin: "400px" });
+near.observe($("#delay"));
 $("#chart-form").addEventListener("input", drawCharts);
-addEventListener("beforeprint", () => { printing = true; drawCharts(); });
-addEventListener("afterprint", () => { printing = false; drawCharts(); });
 
 // ---- start ---------------------------------------------------------------------------------------------------------------
 
@@ -471,5 +500,4 @@ applyFilters();
 openFromAddress();
 addEventListener("hashchange", openFromAddress);
 document.body.dataset.matrix = "ready";
-// The matrix is there first; the charts' library takes longer than all else.
-requestAnimationFrame(() => setTimeout(loadCharts));
+performance.mark("matrix");
