@@ -12,9 +12,9 @@ from harness.errors import JournalError
 from harness.model import Call, Cell, Delivery, Record, Reject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
-    """Everything that a report may show of a run."""
+    """Everything that a report may show of a run. Equal only to itself, so that what is derived from it can be kept."""
 
     folder: Path
     facts: Mapping[str, Any]

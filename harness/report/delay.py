@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ NOTES = (
 )
 
 
+@lru_cache(maxsize=1)
 def delay_rows(result: Result) -> list[DelayRow]:
-    """Return delay and loss of a run."""
+    """Return delay and loss of a run; once for all files of it."""
     return rows(result.calls, pairs_of(result.paired), result.facts)
 
 

@@ -57,6 +57,12 @@ class GridCell:
         return ", ".join(self.cell.names) or self.cell.verdict.value
 
     @property
+    def title(self) -> str:
+        """All of it, where the table cuts it off."""
+        why = f" ({self.cell.reason})" if self.cell.reason else ""
+        return f"{self.cell.verdict.value}: {', '.join(self.cell.names) or 'no name'}{why}"
+
+    @property
     def delay(self) -> str:
         """The median."""
         return span(self.cell.delay.median_seconds) if self.cell.delay else ""

@@ -338,5 +338,6 @@ def show_summary(console: Console, result: Result) -> None:
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
     executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
     planned = len({(c.operation, c.variant) for c in result.cells})
-    end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}, report.html first"
+    end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
     _line(console, end, "bold")
+    _line(console, f"To read it in a browser: {result.folder / 'report.html'}")
