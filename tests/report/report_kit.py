@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ CHANNELS = (
     "eventbridge",
     "cloudtrail-lake",
 )
+NAMED = ("GetBucketAcl", "PutBucketAcl", "ListBuckets", "GetObject")
+"""Operations that every made-up run has."""
 VARIANTS = ("ok", "denied", "missing-bucket", "anonymous")
 _ABSENCE_SECONDS = 14_400.0
 _MEDIAN_SECONDS = {name: 4000 / 3**n for n, name in enumerate(CHANNELS)}
@@ -74,9 +76,10 @@ def large_result(
 
 
 def _keys(rows: int) -> list[CellKey]:
-    names = list(catalogue.rows())
-    keys = [CellKey(operation=name, variant=variant) for variant in VARIANTS for name in names]
-    return sorted(keys[:rows], key=lambda key: key.operation)
+    """Return rows of operations from the whole catalogue, each in all variants."""
+    every = list(catalogue.rows())
+    names = dict.fromkeys([*NAMED, *every[:: max(1, len(every) * len(VARIANTS) // rows)], *every])
+    return [CellKey(operation=name, variant=variant) for name in names for variant in VARIANTS][:rows]
 
 
 def _verdict(source: random.Random) -> Verdict:
@@ -205,51 +208,54 @@ def _cell(key: CellKey, channel: str, verdict: Verdict, calls: list[Call], pairs
     )
 
 
-def hostile_result(folder: Path, text: str) -> Result:
-    """Return a run in which everything that somebody else may choose is one text: keys, agents, names, reasons."""
-    key = CellKey(operation="PutObject")
-    call = a_call(
-        1, cell=key, bucket=text, key=text, path=f"/{text}", user_agent=text, sent={text: text}, error_code=text,
-        request_id=text, host_id=text, expected={SERVER_ACCESS: 1, CLOUDTRAIL: 1},
-    )  # fmt: skip
-    fields = {text: text, "user_agent": text, "eventCategory": text, "referer": text}
-    paired, cells = [], []
-    for channel, raw in (
-        (SERVER_ACCESS, f"79a59 {text}"),
-        (CLOUDTRAIL, json.dumps({text: [text]}, ensure_ascii=False)),
-    ):
-        record = a_record(call, channel, name=text, raw=raw, fields=fields, identity=channel, request_id=text)
-        pair = Pair(call, record, Way.REQUEST_ID, (a_delivery(f"s3://logs/{text}", channel=channel),))
-        paired.append((record, pair.deliveries[0], pair))
-        wrong = [{"field": text, "expected": text, "seen": text, "call": 1}]
-        entry = {text: {"class": text, "present": 1, "values": [text]}}
-        cells.append(
-            Cell(
-                operation="PutObject",
-                variant="ok",
-                channel=channel,
-                verdict=Verdict.LOGGED,
-                calls=1,
-                logged=1,
-                records=1,
-                expected=1,
-                names={text: 1},
-                statuses={f"200 {text}": 1},
-                fields=entry,
-                wrong=wrong,
-                payload={"sent": 1, "recovered": 0, "lost": [text]},
-                reason=text,
-            )
+def hostile_result(folder: Path, texts: Sequence[str]) -> Result:
+    """Return a run with a row for each text: there it is all that somebody else may choose, from key to reason.
+
+    The first text stands for the run's facts too.
+    """
+    calls: list[Call] = []
+    cells: list[Cell] = []
+    paired: list[tuple[Record, Delivery, Pair | None]] = []
+    for number, text in enumerate(texts, 1):
+        key = CellKey(operation="PutObject", variant=f"{number} {text}")
+        names = dict.fromkeys(
+            ("bucket", "key", "user_agent", "error_code", "request_id", "host_id", "host", "path"), text
         )
-    facts = {**FACTS, "region": text, "note": f"proves nothing {text}", "absence_seconds": {SERVER_ACCESS: 60.0}}
-    rejects = [(Reject(channel=SERVER_ACCESS, reason=text, raw=text, offset=0), f"s3://logs/{text}")]
+        call = a_call(number, cell=key, sent={text: text}, expected={SERVER_ACCESS: 1, CLOUDTRAIL: 1}, **names)
+        calls.append(call)
+        raws = {SERVER_ACCESS: f"79a59 {text}", CLOUDTRAIL: json.dumps({text: [text]}, ensure_ascii=False)}
+        for channel, raw in raws.items():
+            fields = {text: text, "user_agent": text, "eventCategory": text, "referer": text}
+            identity = f"{channel}-{number}"
+            record = a_record(call, channel, name=text, raw=raw, fields=fields, identity=identity)
+            delivery = a_delivery(f"s3://logs/{text}", call.completed_at + seconds(60), channel=channel)
+            paired.append((record, delivery, Pair(call, record, Way.REQUEST_ID, (delivery,))))
+            cells.append(_hostile_cell(key, channel, text))
+    facts = {**FACTS, "region": texts[0], "note": texts[0], "absence_seconds": {SERVER_ACCESS: 60.0}}
+    rejects = [(Reject(channel=SERVER_ACCESS, reason=text, raw=text, offset=0), f"s3://logs/{text}") for text in texts]
     return Result(
-        folder=folder,
-        facts=facts,
-        cells=cells,
-        calls=[call],
-        paired=paired,
-        unmatched=0,
-        deliveries={},
-        rejects=rejects,
+        folder=folder, facts=facts, cells=cells, calls=calls, paired=paired, unmatched=0, deliveries={}, rejects=rejects
     )
+
+
+def _hostile_cell(key: CellKey, channel: str, text: str) -> Cell:
+    return Cell(
+        operation=key.operation,
+        variant=key.variant,
+        channel=channel,
+        verdict=Verdict.LOGGED,
+        calls=1,
+        logged=1,
+        records=1,
+        expected=1,
+        names={text: 1},
+        statuses={f"200 {text}": 1},
+        fields={text: {"class": text, "present": 1, "values": [text]}},
+        wrong=[{"field": text, "expected": text, "seen": text, "call": 1}],
+        payload={"sent": 1, "recovered": 0, "lost": [text]},
+        reason=text,
+    )
+
+
+MARKUP = ("</script><img src=x onerror=pwned()>", '"><svg onload=pwned()>', "<a href='javascript:pwned()'>x</a>")
+"""What would run if it became markup."""

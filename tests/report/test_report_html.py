@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from offline import FACTS, HOSTILE, a_call, a_cell, a_delivery, a_record, a_result
-from report_kit import hostile_result, large_result
+from report_kit import MARKUP, hostile_result, large_result
 
 from harness.analyse.cases import DiffResult
 from harness.analyse.findings import Evidence, Finding, Kind
@@ -125,16 +125,16 @@ def test_evidence_of_a_cell_is_bounded_and_what_is_cut_is_said(tmp_path: Path) -
 
 
 def test_a_run_of_350_rows_7_channels_and_30_repeats_stays_below_ten_megabytes(tmp_path: Path) -> None:
-    # Two repeats leave as many records per cell in the page as thirty: one for each name and status.
-    text, _ = written(large_result(tmp_path, rows=350, repeats=2))
+    # One repeat leaves as many records per cell in the page as thirty: one for each name and status.
+    # benchmarks/html_report.py has all thirty.
+    text, _ = written(large_result(tmp_path, rows=350, repeats=1))
     assert len(data_of(text)["cells"]) == 350 * 7
     assert len(text.encode()) < LIMIT_BYTES
 
 
-@pytest.mark.parametrize("hostile", [*HOSTILE, "</script><img src=x onerror=alert(1)>", '"><svg onload=x>'], ids=ascii)
-def test_hostile_text_makes_no_element_no_attribute_and_no_invisible_character(hostile: str, tmp_path: Path) -> None:
-    quiet = Page(html.page(hostile_result(tmp_path, "quiet")))
-    text, page = written(hostile_result(tmp_path, hostile))
+def test_hostile_text_makes_no_element_no_attribute_and_no_invisible_character(tmp_path: Path) -> None:
+    quiet = Page(html.page(hostile_result(tmp_path, ["quiet"] * len([*HOSTILE, *MARKUP]))))
+    text, page = written(hostile_result(tmp_path, [*HOSTILE, *MARKUP]))
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in quiet.elements]
     assert [sorted(a) for _, a in page.elements] == [sorted(a) for _, a in quiet.elements]
     assert not invisible(bare(text))
