@@ -67,7 +67,10 @@ _LONGEST_SECONDS = 3650 * 86_400
 
 TargetOption = Annotated[TargetName, typer.Option(help="Where calls go (docs/aws.md, docs/localstack.md).")]
 ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
-RegionOption = Annotated[str | None, typer.Option(help="Region; the profile's by default, us-east-1 elsewhere.")]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Region; the profile's by default, us-east-1 elsewhere. Repeated: a run in each, side by side."),
+]
 RoleOption = Annotated[str | None, typer.Option(help="AWS: ARN of a role to assume with those credentials.")]
 EndpointOption = Annotated[
     str | None,
@@ -117,6 +120,7 @@ def _common(
 
 @app.command()
 def run(
+    context: typer.Context,
     target: TargetOption = TargetName.EMBEDDED,
     account: Annotated[
         str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
@@ -164,6 +168,9 @@ def run(
     leave_out_silent: Annotated[
         bool, typer.Option("--leave-out-silent", help="Go on without a channel that shows no control record.")
     ] = False,
+    requester_role: Annotated[
+        str | None, typer.Option(help="ARN of a role in another account, for calls across accounts (cross-account).")
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
     ] = False,
@@ -187,6 +194,12 @@ def run(
     """
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
+    regions = _split(region)
+    if len(regions) > 1:
+        from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
+
+        arguments = several.without(context.obj, "--region", "--results")
+        raise typer.Exit(several.run(arguments, regions, results, target.value))
     scenario.load(extra=scenarios or [])
     options = Options(
         scenarios=tuple(scenarios or ()),
@@ -195,6 +208,7 @@ def run(
         canary=canary,
         keep=keep,
         leave_out_silent=leave_out_silent,
+        requester_role=requester_role,
         results=results,
         operations=_split(operations),
         variants=_split(variants),
@@ -208,13 +222,14 @@ def run(
     wanted = Wanted(
         name=target,
         profile=profile,
-        region=region,
+        region=next(iter(regions), None),
         role_arn=role,
         endpoint_url=endpoint_url,
         seed=seed,
         factor=factor,
         behaviours=_split(behaviour),
         detached=detach or keep,
+        requester_role=requester_role,
     )
     _execute(options, wanted, matrix, baseline, known)
 
@@ -233,7 +248,8 @@ def heartbeat(
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
 
-    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`.
+    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`, which says how many a
+    number takes where those are too few; docs/measurement.md has a table to plan with.
     """
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
@@ -269,8 +285,19 @@ def _execute(
     raise typer.Exit(code)
 
 
+def _on_each_region(context: typer.Context, run_path: Path) -> None:
+    """Where a folder holds runs in several Regions, do the command on each of them, and end."""
+    from harness.regions import on_each  # noqa: PLC0415 - pandas loads slowly
+
+    options = [argument for argument in context.obj[1:] if argument != str(run_path)]
+    code = on_each(context.obj[0], run_path, options)
+    if code is not None:
+        raise typer.Exit(code)
+
+
 @app.command()
 def resume(
+    context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     until: Annotated[
         str | None, typer.Option(help="How long after the last call to wait, instead of the run's own --deadline.")
@@ -290,6 +317,7 @@ def resume(
     from harness.run import Run  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
 
+    _on_each_region(context, run_path)
     folder = run_folder(run_path).resolve()
     with Journal(folder / FILE_NAME) as journal:
         facts = journal.facts()
@@ -304,6 +332,7 @@ def resume(
 
 @app.command()
 def status(
+    context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
 ) -> None:
@@ -313,12 +342,14 @@ def status(
     """
     from harness.status import as_json, as_text, status_of  # noqa: PLC0415 - pandas loads slowly
 
+    _on_each_region(context, run_path)
     found = status_of(run_path)
     typer.echo(as_json(found) if output is TextOutput.JSON else as_text(found))
 
 
 @app.command()
 def teardown(
+    context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
 ) -> None:
@@ -331,6 +362,7 @@ def teardown(
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
+    _on_each_region(context, run_path)
     folder = run_folder(run_path).resolve()
     with Journal(folder / FILE_NAME) as journal:
         facts = journal.facts()
@@ -383,6 +415,7 @@ def list_(
 
 @app.command()
 def report(
+    context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
     html: Annotated[bool, typer.Option("--html", help="Write report.html only, and say where it is.")] = False,
@@ -406,6 +439,7 @@ def report(
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
 
+    _on_each_region(context, run_path)
     folder = run_folder(run_path)
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
@@ -521,7 +555,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        code = app(args=arguments, standalone_mode=False) or ExitCode.OK
+        told = sys.argv[1:] if arguments is None else arguments
+        code = app(args=told, standalone_mode=False, obj=told) or ExitCode.OK
         if code == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         sys.exit(code)

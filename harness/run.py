@@ -106,7 +106,7 @@ class Run:
             raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
         # Where nothing is ever delivered, nothing is waited for; an unknown name is told all the same.
         chosen = [c for c in selected_channels(options.channels) if not target.no_logs]
-        rows = plan(options.operations, options.variants, target, options.repeats, slow=options.slow)
+        rows = plan(options.operations, options.variants, target, options.repeats, granted=options.granted)
         why = nothing_to_execute(rows)
         if why:
             raise NothingSelectedError(f"no selected row can be executed: {why}")
@@ -125,6 +125,7 @@ class Run:
             "channels": [c.name for c in chosen],
             "no_logs": target.no_logs,
             "absence_seconds": {c.name: c.policy.absence_seconds for c in chosen},
+            "without_arrival_stamps": [c.name for c in chosen if not c.policy.arrival_stamps],
             "started_at": target.clock.now().isoformat(),
             "s3logjam": __version__,
             "botocore": catalogue.botocore_version(),
@@ -166,7 +167,8 @@ class Run:
             if self.options.detach:
                 yield from self._detach()
                 return
-            yield from self._collect()
+            if not self.journal.fact("collected_at"):
+                yield from self._collect()
             result = self._analyse()
         except (Exception, GeneratorExit) as error:
             if self._resumable():
@@ -261,6 +263,7 @@ class Run:
             account_id=account,
             region=self.target.region,
             on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
+            requester_role=self.options.requester_role,
             resumed=bool(journal.resources()),
         )
 
@@ -366,6 +369,7 @@ class Run:
         )
         with recorder.purpose(Role.POLL):
             yield from collector.run(executed_at + self.options.deadline)
+        self.journal.note("collected_at", self.target.clock.now().isoformat())
 
     def _analyse(self) -> Result:
         self._enter("analyse")
@@ -487,4 +491,5 @@ def read(journal: Journal, folder: Path) -> Result:
         unmatched=joiner.unmatched,
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
+        polls=journal.polls(),
     )

@@ -19,13 +19,25 @@ TEXT = (
 )
 HEADERS = ("user-agent-quotes", "user-agent-long", "referer-quotes")
 REFUSED = ("anonymous", "bad-signature", "unknown-key", "wrong-owner")
+OTHERS = ("cross-account",)
 ADDRESSED = ("path-style", "access-point", "access-point-alias")
 PRESIGNED = ("presigned", "presigned-tampered", "expired")
 
 
 @scenario(
     "PutObject",
-    variants=[*REFUSED, *PRESIGNED, *ADDRESSED, *TEXT, *HEADERS, "bad-digest", "bad-checksum", "options", "canned-acl"],
+    variants=[
+        *REFUSED,
+        *OTHERS,
+        *PRESIGNED,
+        *ADDRESSED,
+        *TEXT,
+        *HEADERS,
+        "bad-digest",
+        "bad-checksum",
+        "options",
+        "canned-acl",
+    ],
 )
 def put_object(call: Caller, bucket: str, new_key: str) -> None:
     """Put a few bytes."""
@@ -37,6 +49,7 @@ def put_object(call: Caller, bucket: str, new_key: str) -> None:
     iam=["s3:GetObject", "s3:PutObject"],
     variants=[
         *REFUSED,
+        *OTHERS,
         *PRESIGNED,
         *ADDRESSED,
         *TEXT,
@@ -62,6 +75,7 @@ def get_object(call: Caller, stored_object: StoredObject) -> None:
     iam=["s3:GetObject", "s3:PutObject"],
     variants=[
         *REFUSED,
+        *OTHERS,
         *ADDRESSED,
         "presigned",
         "expired",
@@ -92,7 +106,7 @@ def copy_object(call: Caller, bucket: str, stored_object: StoredObject, new_key:
 @scenario(
     "DeleteObject",
     iam=["s3:DeleteObject", "s3:PutObject"],
-    variants=[*REFUSED, *ADDRESSED, *TEXT, "presigned", "missing-version", "precondition-failed"],
+    variants=[*REFUSED, *OTHERS, *ADDRESSED, *TEXT, "presigned", "missing-version", "precondition-failed"],
 )
 def delete_object(call: Caller, stored_object: StoredObject) -> None:
     """Delete one object."""

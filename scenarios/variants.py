@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,6 +74,20 @@ def access_point(parameters: Parameters, where: Surroundings) -> Parameters:
 def access_point_alias(parameters: Parameters, where: Surroundings) -> Parameters:
     """Address the bucket by its access point's alias."""
     return parameters | {"Bucket": where.access_point()[1]}
+
+
+def let_requester_in(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Have the bucket's policy let the role of the other account in: its own policies must do so too."""
+    bucket = f"arn:aws:s3:::{parameters['Bucket']}"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": where.site.requester_role},
+        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"],
+        "Resource": [bucket, f"{bucket}/*"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    where.s3.put_bucket_policy(Bucket=parameters["Bucket"], Policy=policy)
+    return parameters
 
 
 def matching_etag(parameters: Parameters, where: Surroundings) -> Parameters:
@@ -235,6 +250,13 @@ variant(
 variant("range", meaning="a part of the object (206)", change=_adding(Range="bytes=2-5"))
 variant(
     "bad-range", meaning="a part beyond the object's end (416)", change=_adding(Range="bytes=900000-"), fails=(416,)
+)
+variant(
+    "cross-account",
+    meaning="by a role of another account that the bucket's policy lets in",
+    client="requester",
+    change=let_requester_in,
+    requires=frozenset({"requester"}),
 )
 variant("path-style", meaning="bucket named in the path, not in the host", client="path-style")
 variant("access-point", meaning="by the ARN of an access point", change=access_point)

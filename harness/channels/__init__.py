@@ -24,6 +24,8 @@ class PollPolicy:
         silent_seconds: How long after it was switched on a channel may need to show its first record.
         absence_seconds: How long after a call its record may still be on its way; only then is it ``not observed``.
         promise: What AWS promises, with its source.
+        arrival_stamps: Whether deliveries carry a stamp of their arrival. Where they do not, ``Delivery.arrived_at`` is
+            when a poll saw them, and a delay is known as the interval between two polls.
     """
 
     interval_seconds: float
@@ -31,6 +33,7 @@ class PollPolicy:
     promise: str
     slowest_seconds: float = 1800.0
     silent_seconds: float = 6 * 3600.0
+    arrival_stamps: bool = True
 
     def interval_after(self, waited_seconds: float) -> float:
         """Return how long to wait for the next poll when the last call is so long ago."""

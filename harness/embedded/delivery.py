@@ -91,6 +91,7 @@ class Origin:
     request_id: str
     received_at: datetime
     completed_at: datetime
+    region: str
 
 
 @dataclass(slots=True)
@@ -125,6 +126,7 @@ class LogDelivery:
             request_id=exchange.request_id,
             received_at=exchange.received_at,
             completed_at=exchange.completed_at,
+            region=exchange.region,
         )
         events = trail.events_of(exchange, self._ids, self.switches)
         self._queue_all(origin, access_log.lines_of(exchange), events, configuration_of)
@@ -133,7 +135,11 @@ class LogDelivery:
         """Queue the records of something that S3 did by itself."""
         identifier = trail.request_id(self._ids)
         origin = Origin(
-            operation=action.operation, request_id=identifier, received_at=action.at, completed_at=action.at
+            operation=action.operation,
+            request_id=identifier,
+            received_at=action.at,
+            completed_at=action.at,
+            region=action.region,
         )
         delivered = self.switches["lifecycle"] == "delivered"
         events = [trail.action_event(action, identifier, self._ids)] if delivered else []
@@ -152,10 +158,11 @@ class LogDelivery:
                 parts = (target.bucket, target.prefix, target.date_source or "")
                 self._queue(origin, SERVER_ACCESS_DELAY, "server-access", bucket, parts, line)
         for each in self.trails():
-            if not each.status.is_logging or not (each.is_multi_region or each.region_name == trail.REGION):
+            if not each.status.is_logging:
                 continue
             for event in events:
-                if trail.selects(event, each.event_selectors, each.advanced_event_selectors):
+                here = each.is_multi_region or each.region_name == event["awsRegion"]
+                if here and trail.selects(event, each.event_selectors, each.advanced_event_selectors):
                     parts = (each.bucket_name, each.s3_key_prefix or "", each.region_name)
                     self._queue(origin, CLOUDTRAIL_DELAY, "cloudtrail", each.arn, parts, event)
 
@@ -182,6 +189,7 @@ class LogDelivery:
                 "ordinal": ordinal,
                 "request_id": origin.request_id,
                 "operation": origin.operation,
+                "region": origin.region,
                 "drawn_delay_seconds": round(drawn, 3),
                 "received_at": origin.received_at.timestamp(),
                 "completed_at": completed,
@@ -231,7 +239,7 @@ class LogDelivery:
             if date_source == "EventTime":
                 event = datetime.fromtimestamp(pending.entry["received_at"], UTC)
                 stamp = event.replace(hour=0, minute=0, second=0, microsecond=0)
-            folder = f"{ACCOUNT_ID}/{trail.REGION}/{source}/{stamp:%Y/%m/%d}/" if date_source else ""
+            folder = f"{ACCOUNT_ID}/{pending.entry['region']}/{source}/{stamp:%Y/%m/%d}/" if date_source else ""
             groups[f"{prefix}{folder}{stamp:%Y-%m-%d-%H-%M-%S}"].append(pending)
         files = []
         for stem, carried in groups.items():

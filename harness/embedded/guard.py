@@ -141,6 +141,7 @@ class Guard:
             request_id=identifier,
             host_id=host_id,
             response_headers={k.lower(): v for k, v in reply.headers},
+            region=state.region_of(request.bucket, request.region),
             response_bytes=0 if request.method == "HEAD" else len(reply.body),
             error_code=code,
             error_message=message,

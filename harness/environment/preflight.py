@@ -82,6 +82,8 @@ def _clock(site: Site, clock_offset: ClockOffset) -> _Answer:
     ahead, uncertainty = clock_offset(site.journal.calls())
     if uncertainty is None:
         return _Answer("no answer of S3's had a Date header: delays are on this machine's clock alone", trouble=True)
+    if abs(ahead) <= uncertainty:
+        return _Answer(f"no difference from the server's, as far as can be told ({uncertainty:.0f} s)")
     side = "behind" if ahead > 0 else "ahead of"
     told = f"this machine is {abs(ahead):.0f} s {side} the server, give or take {uncertainty:.0f}"
     if abs(ahead) - uncertainty > REFUSED_SECONDS:

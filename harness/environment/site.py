@@ -93,6 +93,7 @@ class Site:
     Args:
         session: A session that reaches the target, with the recorder attached.
         run_id: Part of every name.
+        requester_role: ARN of the role in another account that calls across accounts are made by.
         resumed: Whether an earlier process may have made something and been killed before it could note it.
     """
 
@@ -104,6 +105,7 @@ class Site:
     region: str
     on_created: Callable[[str, str], None] = lambda _kind, _name: None
     resumed: bool = False
+    requester_role: str | None = None
     s3: Any = field(init=False)
     cloudtrail: Any = field(init=False)
     iam: Any = field(init=False)
@@ -165,13 +167,25 @@ class Site:
         self.make("role", name, lambda: self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags))
 
     def denied_credentials(self) -> Credentials:
-        """Assume the denied role; a new role may take some seconds until it can be assumed.
+        """Assume the denied role.
 
         Raises:
             ClientError: It cannot be assumed.
         """
+        return self._assume(f"arn:aws:iam::{self.account_id}:role/{self.denied_role}")
+
+    def requester_credentials(self) -> Credentials:
+        """Assume the role in the other account.
+
+        Raises:
+            ClientError: It cannot be assumed.
+        """
+        assert self.requester_role is not None
+        return self._assume(self.requester_role)
+
+    def _assume(self, arn: str) -> Credentials:
+        """Assume a role; a new one may take some seconds until it can be assumed."""
         sts = self.session.client("sts")
-        arn = f"arn:aws:iam::{self.account_id}:role/{self.denied_role}"
         for attempt in Retrying(
             retry=retry_if_exception_type(ClientError),
             stop=stop_after_attempt(10),

@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from harness.analyse.curve import CONFIDENCE, Measured
 from harness.analyse.delays import ALL, DelayRow, Offset, clock_offset, pairs_of, rows
-from harness.analyse.survival import CONFIDENCE, QUANTILES, WITHIN_SECONDS, Measured
+from harness.analyse.survival import QUANTILES, WITHIN_SECONDS
 from harness.report import Result, provenance
 from harness.report.matrix_md import span
 from harness.report.safe import markdown_cell, write_csv
@@ -36,7 +37,11 @@ COLUMNS = (
     *("channel", "region", "category", "access"),
     *COUNTS,
     *("logged_share", "logged_share_low", "logged_share_high", "lost_below", "censored"),
-    *(f"{name}{limit}_seconds" for name in _QUANTILES.values() for limit in ("", "_low", "_high")),
+    *(
+        f"{name}{told}"
+        for name in _QUANTILES.values()
+        for told in ("_seconds", "_low_seconds", "_high_seconds", "_not_told")
+    ),
     *("max_seconds", "max_low_seconds"),
     *(f"{name}{limit}" for name in _WITHIN.values() for limit in ("", "_low", "_high")),
     *("clock_offset_seconds", "clock_uncertainty_seconds", "target", "target_note", "clock_factor"),
@@ -47,15 +52,16 @@ _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 NOTES = (
     "A delay counts from a call's answer to the arrival of its record. What had not come when its channel was last"
     " polled counts as censored, so a quantile is one of all calls that should be logged. In brackets: the 95 %"
-    " interval. `> 2.0 h`: not estimable, but longer than that (97.5 %); `–`: nothing can be said, for too few calls or"
-    " too short a wait. What is counted how, and how far to trust it: docs/measurement.md."
+    " interval; it stands alone (`2.1 to 4.3 min`) where a number could be biased by more than 1 s and 1 %."
+    " `> 2.0 h`: not estimable, but longer than that (97.5 %); `–`: nothing can be said, for too few calls or too short"
+    " a wait. What is counted how, and how far to trust it: docs/measurement.md."
 )
 
 
 @lru_cache(maxsize=1)
 def delay_rows(result: Result) -> list[DelayRow]:
     """Return delay and loss of a run; once for all files of it."""
-    return rows(result.calls, pairs_of(result.paired), result.facts)
+    return rows(result.calls, pairs_of(result.paired), result.facts, result.polls)
 
 
 def write(result: Result) -> list[Path]:
@@ -77,6 +83,7 @@ def row(each: DelayRow, offset: Offset, result: Result) -> dict[str, Any]:
         told["censored"] = each.estimate.censored
         for share, name in _QUANTILES.items():
             told |= _limits(each.estimate.quantiles[share], name, "_seconds")
+            told[f"{name}_not_told"] = each.estimate.not_told.get(share)
         told |= _limits(each.estimate.maximum, "max", "_seconds")
         for within, name in _WITHIN.items():
             told |= _limits(each.estimate.shares[within], name, "")
@@ -113,7 +120,10 @@ def _nested(each: DelayRow) -> dict[str, Any]:
         "logged_share": loss and _interval(loss.logged),
         "lost_below": loss and _rounded(loss.lost_below),
         "censored": estimate and estimate.censored,
-        "quantile_seconds": estimate and {n: _interval(estimate.quantiles[p]) for p, n in _QUANTILES.items()},
+        "quantile_seconds": estimate
+        and {
+            n: _interval(estimate.quantiles[p]) | {"not_told": estimate.not_told.get(p)} for p, n in _QUANTILES.items()
+        },
         "max_seconds": estimate and _interval(estimate.maximum),
         "share": estimate and {n: _interval(estimate.shares[s]) for s, n in _WITHIN.items()},
     }
@@ -139,6 +149,7 @@ def _page(found: list[DelayRow], offset: Offset, result: Result) -> list[str]:
         waiting = span(result.facts["absence_seconds"][channel])
         lines += [f"## {markdown_cell(channel)}", "", f"A record is waited for {waiting}.", ""]
         lines += _table(DELAY_NAMES, classes, delay_texts)
+        lines += _not_told(classes)
         lines += _table([n.replace("within_", "within ") for n in _WITHIN.values()], classes, _shares)
         lines += _table(LOSS_NAMES, classes, loss_texts)
         lines += _table(("out of order", "other hour: arrival", "other hour: event", "files"), classes, _order)
@@ -154,19 +165,33 @@ def clock_text(offset: Offset) -> str:
 
 
 def _table(names: Iterable[str], classes: list[DelayRow], cells: Callable[[DelayRow], list[str]]) -> list[str]:
-    regions = len({each.region for each in classes}) > 1
     lines = [f"| class | calls | {' | '.join(names)} |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
-    for each in classes:
-        kind = class_name(each)
-        label = markdown_cell(f"{each.region} {kind}" if regions else kind)
-        lines.append(f"| {label} | {each.calls} | {' | '.join(cells(each))} |")
+    lines += [f"| {_label(each, classes)} | {each.calls} | {' | '.join(cells(each))} |" for each in classes]
     return [*lines, ""]
 
 
 def class_name(each: DelayRow) -> str:
     """Return a class of calls in words: ``all``, ``data``, ``data write``."""
     return " ".join(word for word in (each.category, each.access) if word != ALL) or ALL
+
+
+def _label(row: DelayRow, classes: list[DelayRow]) -> str:
+    several = len({each.region for each in classes}) > 1
+    return markdown_cell(f"{row.region} {class_name(row)}" if several else class_name(row))
+
+
+def _not_told(classes: list[DelayRow]) -> list[str]:
+    """Return why quantiles have no number, class by class."""
+    lines = []
+    for each in classes:
+        reasons: dict[str, list[str]] = {}
+        for share, why in (each.estimate.not_told if each.estimate else {}).items():
+            reasons.setdefault(why, []).append(_QUANTILES[share])
+        if reasons:
+            told = ", ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+            lines.append(f"- {_label(each, classes)}, without a number: {told}")
+    return [*lines, ""] if lines else []
 
 
 def delay_texts(each: DelayRow) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.analyse.curves import DelayCurve, curve
 from harness.analyse.delays import DelayRow
+from harness.analyse.drawing import DelayCurve, drawn
 from harness.model import Role
 from harness.report import Result
 from harness.report.delay import class_name, delay_texts, loss_texts
@@ -24,9 +24,9 @@ def curves(rows: Sequence[DelayRow]) -> list[dict[str, Any]]:
     """Return a curve per channel, Region and class: ``[seconds, share, low, high]`` where it steps."""
     found = []
     for row in rows:
-        drawn = curve(row.observations)
-        if drawn:
-            found.append({**_name(row), "calls": row.calls, "missing": row.calls - row.logged, **_points(drawn)})
+        line = drawn(row.observations)
+        if line:
+            found.append({**_name(row), "calls": row.calls, "missing": row.calls - row.logged, **_points(line)})
     return found
 
 
@@ -34,17 +34,17 @@ def _name(row: DelayRow) -> dict[str, str]:
     return {"channel": row.channel, "region": row.region, "class": class_name(row)}
 
 
-def _points(drawn: DelayCurve) -> dict[str, Any]:
+def _points(line: DelayCurve) -> dict[str, Any]:
     return {
         "points": [
             [
                 round(p.seconds, 3),
                 *(round(x, _DIGITS) for x in (p.share.value, p.share.low, p.share.high) if x is not None),
             ]
-            for p in drawn.points
+            for p in line.points
         ],
         "censored": [
-            [round(p.seconds, 3), round(p.share.value, _DIGITS)] for p in drawn.censored if p.share.value is not None
+            [round(p.seconds, 3), round(p.share.value, _DIGITS)] for p in line.censored if p.share.value is not None
         ],
     }
 

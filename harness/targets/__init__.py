@@ -15,6 +15,7 @@ from harness.clock import Clock
 FIXED_LIMITS = {
     "account-wide-changes": "it would change the whole account: never by default",
     "torrent": "AWS has retired BitTorrent",
+    "requester": "it needs a role in another account: --requester-role",
     "days": "S3 does it by itself, a day or more later: only with --slow",
 }
 """What no target offers by itself, and why."""
@@ -58,14 +59,6 @@ class Target(Protocol):
 
     def session(self, credentials: Credentials | None = None) -> boto3.Session:
         """Return a session whose clients reach this target: the owner's, or that of other credentials."""
-        ...
-
-    def in_region(self, region: str) -> Target:
-        """Return this target in another Region; only this one needs to be entered.
-
-        Raises:
-            UsageError: There is no such Region.
-        """
         ...
 
     def reach(self) -> dict[str, Any]:

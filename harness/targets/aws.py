@@ -94,10 +94,6 @@ class AwsTarget:
     ) -> None:
         """Leave everything as it is: a run's resources go with its teardown."""
 
-    def in_region(self, region: str) -> AwsTarget:
-        """Return this target in another Region, entered."""
-        return AwsTarget(self._profile, region, self._role_arn).__enter__()
-
     def reach(self) -> dict[str, Any]:
         """Return profile and role by name."""
         return {"profile": self._profile, "role_arn": self._role_arn}

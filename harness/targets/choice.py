@@ -26,6 +26,7 @@ class Wanted:
 
     Attributes:
         detached: Whether the run will be left and taken up again.
+        requester_role: A role in another account, which the embedded server makes up.
     """
 
     name: TargetName = TargetName.EMBEDDED
@@ -37,6 +38,7 @@ class Wanted:
     factor: float = DEFAULT_FACTOR
     behaviours: Sequence[str] = ()
     detached: bool = False
+    requester_role: str | None = None
 
 
 _ONLY = {
@@ -63,6 +65,7 @@ def target_for(wanted: Wanted) -> Target:
             behaviours=wanted.behaviours,
             region=wanted.region or "us-east-1",
             detached=wanted.detached,
+            foreign_role=wanted.requester_role,
         )
     if wanted.name is TargetName.LOCALSTACK:
         from harness.targets.localstack import LocalstackTarget  # noqa: PLC0415 - only where it is wanted

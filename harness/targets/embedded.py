@@ -6,7 +6,6 @@ as on AWS (virtual hosts and s3control included) and no request can leave the ma
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import subprocess
@@ -58,6 +57,7 @@ class EmbeddedServer:
         port: 0 for a free one.
         behaviours: ``name=answer`` texts (``embedded/switches.py``).
         detached: Whether it goes on when this process ends, until it is told to stop or nobody asks anything.
+        foreign_role: ARN of a role in another account that it makes up.
 
     Raises:
         TargetError: The server did not come up, for instance because the port is taken.
@@ -71,12 +71,14 @@ class EmbeddedServer:
         behaviours: Sequence[str] = (),
         *,
         detached: bool = False,
+        foreign_role: str | None = None,
     ) -> None:
         # -P: nothing in the user's current folder (a moto.py, a folder called harness) may stand in for our modules.
         command = [sys.executable, "-P", "-m", "harness.embedded.server", "--port", str(port), "--seed", str(seed)]
         command += ["--factor", repr(clock.factor), "--anchor", repr(clock.anchor)]
         command += [part for behaviour in behaviours for part in ("--behaviour", behaviour)]
         command += ["--linger", str(LINGER_SECONDS)] if detached else []
+        command += ["--foreign-role", foreign_role] if foreign_role else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
         environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         root = str(Path(harness.__file__).parent.parent)
@@ -152,6 +154,7 @@ class EmbeddedTarget:
         behaviours: ``name=answer`` texts: which sides the server takes where AWS's documents contradict each other.
         region: Where the session's clients are; the server serves all.
         detached: Whether the server goes on when this process ends, so that the run can be taken up by another.
+        foreign_role: ARN of a role in another account, with every permission there, that the server makes up.
     """
 
     name = "embedded"
@@ -176,13 +179,14 @@ class EmbeddedTarget:
         *,
         region: str = "us-east-1",
         detached: bool = False,
+        foreign_role: str | None = None,
     ) -> None:
         try:
             Behaviours.from_texts(list(behaviours))
         except UnknownBehaviourError as error:
             raise UsageError(str(error)) from error
         self.region = known_region(region)
-        self.outlives = detached
+        self.outlives, self._foreign_role = detached, foreign_role
         self._behaviours = behaviours
         self._clock = ScaledClock.starting_now(factor)
         self._seed, self._port = seed, port
@@ -217,7 +221,14 @@ class EmbeddedTarget:
 
     def __enter__(self) -> Self:
         if not self._endpoint:
-            self.server = EmbeddedServer(self._clock, self._seed, self._port, self._behaviours, detached=self.outlives)
+            self.server = EmbeddedServer(
+                self._clock,
+                self._seed,
+                self._port,
+                self._behaviours,
+                detached=self.outlives,
+                foreign_role=self._foreign_role,
+            )
             self._endpoint = self.server.endpoint
         return self
 
@@ -226,12 +237,6 @@ class EmbeddedTarget:
     ) -> None:
         if self.server and not self.outlives:
             self.server.close()
-
-    def in_region(self, region: str) -> EmbeddedTarget:
-        """Return this target in another Region, on the same server."""
-        other = copy.copy(self)
-        other.region, other.server = known_region(region), None
-        return other
 
     def reach(self) -> dict[str, Any]:
         """Return port and clock of the server, which tell it from any other."""

@@ -103,10 +103,6 @@ class LocalstackTarget:
     ) -> None:
         """Leave everything as it is: the server is the user's."""
 
-    def in_region(self, region: str) -> LocalstackTarget:
-        """Return this target in another Region, entered."""
-        return LocalstackTarget(self._endpoint, region).__enter__()
-
     def reach(self) -> dict[str, Any]:
         """Return the endpoint."""
         return {"endpoint": self._endpoint}

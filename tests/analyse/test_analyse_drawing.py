@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.curves import MAX_MARKS, MAX_POINTS, curve
+from harness.analyse.drawing import MAX_MARKS, MAX_POINTS, drawn
 from harness.analyse.survival import Observation, estimate
 
 SECONDS = st.floats(min_value=-10, max_value=100_000, allow_nan=False)
@@ -19,13 +19,13 @@ INTERVAL = st.tuples(SECONDS, SECONDS).map(lambda pair: Observation(min(pair), m
 
 
 def shares(observations: list[Observation]) -> dict[float, float]:
-    found = curve(observations)
+    found = drawn(observations)
     assert found
     return {point.seconds: point.share.value or 0.0 for point in found.points}
 
 
 def test_without_delays_there_is_no_curve() -> None:
-    assert curve([]) is None
+    assert drawn([]) is None
 
 
 def test_a_curve_rises_by_one_share_at_each_delay() -> None:
@@ -34,7 +34,7 @@ def test_a_curve_rises_by_one_share_at_each_delay() -> None:
 
 def test_what_did_not_come_keeps_the_curve_below_one_and_leaves_a_mark() -> None:
     observations = [Observation.exact(60), Observation.exact(120), *[Observation.censored(500)] * 2]
-    found = curve(observations)
+    found = drawn(observations)
     assert found
     assert shares(observations) == pytest.approx({60: 0.25, 120: 0.5, 500: 0.5})
     assert [(mark.seconds, mark.share.value) for mark in found.censored] == [(500, pytest.approx(0.5))]
@@ -46,7 +46,7 @@ def test_nothing_arrived_is_a_curve_at_zero() -> None:
 
 @given(st.lists(EXACT | CENSORED | INTERVAL, min_size=1, max_size=60))
 def test_curves_rise_within_their_limits_and_their_times(observations: list[Observation]) -> None:
-    found = curve(observations)
+    found = drawn(observations)
     assert found
     values = [point.share.value for point in found.points]
     assert None not in values
@@ -70,7 +70,7 @@ def test_a_curve_says_what_the_estimate_says() -> None:
 
 def test_many_delays_keep_their_ends_and_few_points() -> None:
     observations = [Observation.exact(s) for s in range(5000)] + [Observation.censored(s + 0.5) for s in range(5000)]
-    found = curve(observations)
+    found = drawn(observations)
     assert found
     assert len(found.points) <= MAX_POINTS + 1
     assert len(found.censored) <= MAX_MARKS

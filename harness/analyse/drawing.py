@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analyse.survival import Curve, Measured, Observation, widest
+from harness.analyse.curve import Curve, Measured, Observation
+from harness.analyse.survival import widest
 
 MAX_POINTS = 160
 """Steps kept of a curve: the share between two of them is wrong by less than 1/160."""
@@ -37,7 +38,7 @@ class DelayCurve:
     censored: tuple[Point, ...]
 
 
-def curve(observations: Sequence[Observation]) -> DelayCurve | None:
+def drawn(observations: Sequence[Observation]) -> DelayCurve | None:
     """Return the curve of some delays, or None where there are none; an interval counts as in ``estimate``."""
     if not observations:
         return None
