@@ -5,8 +5,8 @@
 
 The run is made up (tests/report/report_kit.py) with records as long as real ones. "usable" is when the matrix can be
 filtered and opened, "loaded" the browser's load event, both from the start of navigation; "charts" is how long the
-delay section takes when it is scrolled to. Needs ``pip install -e '.[test,browser]'`` and Chromium. Exit code 1 when the file
-is not below 10 MB, or is not usable and loaded within 2 s (medians).
+delay section takes when it is scrolled to. Exit code 1 when the file is not below 10 MB, or is not usable and loaded
+within 2 s (medians). Needs ``pip install -e '.[test,browser]'`` and Chromium.
 """
 
 from __future__ import annotations
