@@ -65,9 +65,12 @@ def attend(
         code = ExitCode.DRIFT
     if code is ExitCode.OK and done and against is not None:
         from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
+        from harness.report import html  # noqa: PLC0415
         from harness.report.drift import show  # noqa: PLC0415
 
         found = hold(against, run.folder, known)
+        if run.result is not None:
+            html.write(run.result, found)
         show(screen, found)
         code = found.exit_code
     return code

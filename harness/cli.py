@@ -656,8 +656,23 @@ def report(
     context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    html: Annotated[bool, typer.Option("--html", help="Write report.html only, and say where it is.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A baseline or run: report.html shows what differs from it.")
+    ] = None,
+    known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
 ) -> None:
-    """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too."""
+    """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too.
+
+    `report.html` is the run in one file that opens offline (docs/reading-the-report.md).
+
+    Examples: `s3logjam report` · `s3logjam report results/latest --html --baseline results/baselines/embedded.json`
+    """
+    if html:
+        from harness.page import write_page  # noqa: PLC0415 - pandas loads slowly
+
+        typer.echo(f"Wrote {write_page(run_path, baseline, known)}: open it in a browser.")
+        return
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
@@ -666,6 +681,10 @@ def report(
     folder = run_folder(run_path)
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
+    if baseline:
+        from harness.page import write_page  # noqa: PLC0415
+
+        write_page(folder, baseline, known)
     (show_matrix if matrix else show_summary)(console(), result)
 
 
