@@ -33,6 +33,7 @@ class Options:
         detach: Stop after the last call; another process waits for the records.
         canary: Wait until every channel has shown a control record before the first call under test; None to do so on
             real targets only.
+        requester_role: ARN of a role in another account, for calls across accounts.
         leave_out_silent: Go on without a channel that shows none, rather than with it.
     """
 
@@ -51,6 +52,21 @@ class Options:
     detach: bool = False
     canary: bool | None = None
     leave_out_silent: bool = False
+    requester_role: str | None = None
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """Capabilities that scenarios may ask for and that are there because the user gave them."""
+        return frozenset({"days"} if self.slow else ()) | frozenset({"requester"} if self.requester_role else ())
+
+    def check_account(self, target: Target) -> None:
+        """Refuse to work in an account that nobody has named.
+
+        Raises:
+            UsageError: The target belongs to somebody, and no account was named.
+        """
+        if target.real and not self.account:
+            raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
 
     def as_fact(self) -> dict[str, Any]:
         """Return the options as JSON takes them, for the journal."""
@@ -74,9 +90,20 @@ class Options:
 
 
 def plan(
-    operations: Sequence[str], variants: Sequence[str], target: Target, repeats: int, *, slow: bool = False
+    operations: Sequence[str],
+    variants: Sequence[str],
+    target: Target,
+    repeats: int,
+    *,
+    granted: frozenset[str] = frozenset(),
 ) -> dict[CellKey, tuple[int, str]]:
     """Return repeats (0: not run) and reason for every selected row, in the catalogue's order.
+
+    Args:
+        operations, variants: Glob patterns; empty for all.
+        target: What it cannot serve is not run.
+        repeats: How often the other rows are.
+        granted: Capabilities that the options add to the target's.
 
     Raises:
         NothingSelectedError: No operation, or no variant of one, matches.
@@ -91,7 +118,7 @@ def plan(
         for each in by_operation.get(name, []):
             if not any(fnmatchcase(each.variant.lower(), pattern) for pattern in wanted):
                 continue
-            lacking = sorted(each.requires - target.capabilities - ({"days"} if slow else set()))
+            lacking = sorted(each.requires - target.capabilities - granted)
             reasons = [target.missing.get(c, f"the {target.name} target lacks {c}") for c in lacking]
             rows[each.cell] = (0 if lacking else repeats, "; ".join(reasons))
         if name not in by_operation and any(fnmatchcase("ok", pattern) for pattern in wanted):

@@ -25,7 +25,9 @@ class Status:
     """Where a run stands.
 
     Attributes:
-        stage: In which it is, or was broken off; ``detached`` and ``finished`` too.
+        stage: In which it is, or was broken off; ``detached``, ``finished`` and ``torn down`` too.
+        resumable: Whether it can be gone on with.
+        clock_factor: Of the run's clock, on which its times are.
         planned, executed: Scenario executions.
         failed: Executions that did not end as their scenarios say.
         calls: Requests by role.
@@ -41,6 +43,8 @@ class Status:
     headline: str
     provenance: Mapping[str, Any]
     stage: str
+    resumable: bool
+    clock_factor: float
     planned: int
     executed: int
     failed: int
@@ -82,6 +86,8 @@ def status_of(path: Path) -> Status:
             headline=headline(facts),
             provenance=provenance(facts),
             stage=f"{facts.get('stage', 'plan')}{stopped}",
+            resumable=not (facts.get("finished_at") or facts.get("torn_down_at")),
+            clock_factor=float(facts.get("clock_factor", 1)),
             planned=sum(repeats for repeats, _ in journal.planned().values()),
             executed=len(ended),
             failed=sum(1 for why in ended if why),
@@ -107,17 +113,20 @@ def as_text(found: Status) -> str:
     ]
     lines += [f"Records: none will come, {found.without_channels}"] * bool(found.without_channels)
     lines += [f"Records in {name}: {n} of {found.expected[name]}" for name, n in found.arrived.items()]
+    clock = "" if found.clock_factor == 1 else " on the run's clock"
     if found.waiting_for:
-        lines.append(f"Waiting for {found.waiting_for}")
-    if found.done_by and found.waiting_for:
-        lines.append(f"May be done by {_moment(found.done_by)}")
-    if found.deadline:
-        lines.append(f"Waits until {_moment(found.deadline)} at most")
+        lines.append(f"{'Waiting for' if found.resumable else 'Never came:'} {found.waiting_for}")
+    if found.resumable and found.done_by and found.waiting_for:
+        lines.append(f"May be done by {_moment(found.done_by)}{clock}")
+    if found.resumable and found.deadline:
+        lines.append(f"Waits until {_moment(found.deadline)}{clock} at most")
     counts = Counter(kind for kind, _ in found.resources)
     made = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
     lines.append(f"In place: {made}" if made else "In place: nothing, all was deleted")
-    if found.resources:
-        lines.append(f"`s3logjam resume {found.folder}` goes on; `s3logjam teardown {found.folder}` deletes it.")
+    ways = [f"`s3logjam resume {found.folder}` goes on"] if found.resumable else []
+    ways += [f"`s3logjam teardown {found.folder}` deletes it"] if found.resources else []
+    if ways:
+        lines.append("; ".join(ways) + ".")
     return "\n".join(visible(line) for line in lines)
 
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from harness.embedded.configurations import RefusedError, local_name, parse_body
 from harness.embedded.exchange import Exchange
 from harness.embedded.lifecycle import Action
+from harness.embedded.principals import ACCOUNT_ID
 from harness.embedded.switches import Behaviours
 
 _READ_PREFIXES = ("Get", "List", "Head", "Select")
@@ -145,6 +146,10 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         identity["sessionContext"] = {"sessionIssuer": issuer | {"userName": principal.user_name}}
     elif principal.user_name:
         identity["userName"] = principal.user_name
+    foreign = principal.arn is not None and principal.account_id != ACCOUNT_ID
+    if foreign:
+        # The owner's copy names the account only (S3 User Guide, CloudTrail events, cross-account).
+        identity = {"type": "AWSAccount", "principalId": principal.principal_id, "accountId": principal.account_id}
     additional: Event = {}
     if request.access_key:
         additional["SignatureVersion"] = "SigV4"
@@ -179,9 +184,11 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         "resources": _resources(exchange, name),
         "eventType": "AwsApiCall",
         "managementEvent": management,
-        "recipientAccountId": principal.account_id if principal.arn else "123456789012",
+        "recipientAccountId": ACCOUNT_ID,
         "eventCategory": "Management" if management else "Data",
     }
+    if foreign:
+        event["sharedEventID"] = _uuid(ids)
     if exchange.error_code:
         event["errorCode"] = exchange.error_code[:_TEXT_LIMIT]
         event["errorMessage"] = (exchange.error_message or exchange.error_code)[:_TEXT_LIMIT]
@@ -260,11 +267,11 @@ def _resources(exchange: Exchange, name: str) -> list[Event]:
     if not request.bucket:
         return []
     if exchange.behaviour.event_source == "s3express.amazonaws.com":
-        arn = f"arn:aws:s3express:{exchange.region}:123456789012:bucket/{request.bucket}"
+        arn = f"arn:aws:s3express:{exchange.region}:{ACCOUNT_ID}:bucket/{request.bucket}"
         key = f"/{request.key}" if request.key else ""
         return [
             {"type": "AWS::S3Express::Object", "ARN": f"{arn}{key}"},
-            {"accountId": "123456789012", "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
+            {"accountId": ACCOUNT_ID, "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
         ]
     arn = f"arn:aws:s3:::{request.bucket}"
     point = [{"accountId": "123456789012", "type": "AWS::S3::AccessPoint", "ARN": exchange.access_point}]

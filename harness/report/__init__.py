@@ -14,9 +14,9 @@ from harness.errors import JournalError, UsageError
 from harness.model import Call, Cell, Delivery, Record, Reject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
-    """Everything that a report may show of a run.
+    """Everything that a report may show of a run. Equal only to itself, so that what is derived from it can be kept.
 
     Attributes:
         polls: When the complete polls of each channel began.
@@ -91,6 +91,7 @@ def write_all(result: Result) -> list[Path]:
     from harness.report import (  # noqa: PLC0415 - pandas and scipy load slowly
         delay,
         executions_csv,
+        html,
         logjam_tables,
         matrix_csv,
         matrix_json,
@@ -98,7 +99,7 @@ def write_all(result: Result) -> list[Path]:
         parquet,
     )
 
-    writers = (matrix_csv, matrix_json, matrix_md, parquet, executions_csv, delay, logjam_tables)
+    writers = (matrix_csv, matrix_json, matrix_md, parquet, executions_csv, delay, logjam_tables, html)
     try:
         return [path for writer in writers for path in writer.write(result)]
     except OSError as error:

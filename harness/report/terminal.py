@@ -106,7 +106,7 @@ class Terminal:
                     self._warn("failed", f"{event.cell}: {event.failure}")
             case CollectProgress():
                 self._collected(event)
-            case Warned() if event.message.startswith("not deleted"):
+            case Warned() if event.message.startswith(("not deleted", "kept")):
                 self._line(f"  ! {event.message}", "yellow")
             case Warned():
                 self._warn("warned", event.message)
@@ -350,3 +350,4 @@ def show_summary(console: Console, result: Result) -> None:
     planned = len({(c.operation, c.variant) for c in result.cells})
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
     _line(console, end, "bold")
+    _line(console, f"To read it in a browser: {result.folder / 'report.html'}")

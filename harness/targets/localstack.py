@@ -56,6 +56,7 @@ class LocalstackTarget:
     outlives = True
     real = False
     repeatable = False
+    identity: tuple[str, str] | None = None
 
     def __init__(self, endpoint_url: str | None = None, region: str = "us-east-1") -> None:
         try:
