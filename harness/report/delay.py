@@ -11,7 +11,7 @@ from typing import Any
 from harness.analyse.curve import CONFIDENCE, Measured
 from harness.analyse.delays import ALL, DelayRow, Offset, clock_offset, pairs_of, rows
 from harness.analyse.survival import QUANTILES, WITHIN_SECONDS
-from harness.report import Result, provenance
+from harness.report import Result, provenance, without_channels
 from harness.report.matrix_md import span
 from harness.report.safe import markdown_cell, write_csv
 
@@ -153,7 +153,7 @@ def _page(found: list[DelayRow], offset: Offset, result: Result) -> list[str]:
         lines += _table([n.replace("within_", "within ") for n in _WITHIN.values()], classes, _shares)
         lines += _table(LOSS_NAMES, classes, loss_texts)
         lines += _table(("out of order", "other hour: arrival", "other hour: event", "files"), classes, _order)
-    return lines if found else [*lines, "No call was made whose record is expected in a channel."]
+    return lines if found else [*lines, f"Nothing to tell: {without_channels(result.facts) or 'no call was made'}."]
 
 
 def clock_text(offset: Offset) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from offline import T0, Answer, FakeAws, refusal, xml
+from offline import T0
 
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.journal import Journal
@@ -141,6 +142,16 @@ def test_an_object_under_legal_hold_or_governance_retention_is_freed(
     assert lifted == {"Bucket": "source", "Key": "a", "VersionId": "v1", "LegalHold": {"Status": "OFF"}}
     (freed,) = aws.parameters("DeleteObject")
     assert freed["BypassGovernanceRetention"] is True
+
+
+def test_an_error_that_names_no_version_is_of_all_versions_that_were_to_be_deleted(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["ListObjectVersions"] = [VERSIONS]
+    aws.answers["DeleteObjects"] = [xml("DeleteResult", "<Error><Key>a</Key><Code>AccessDenied</Code></Error>")]
+    assert teardown(site) == []
+    assert [each["VersionId"] for each in aws.parameters("DeleteObject")] == ["v1", "v2"]
 
 
 def test_log_files_that_arrive_meanwhile_are_deleted_too(site: Site, aws: FakeAws, journal: Journal) -> None:

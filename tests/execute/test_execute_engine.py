@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from offline import T0, Answer, Bench, FakeAws, refusal
+from offline import T0, Bench
 
 from harness.channels import channels
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.engine import CONTROL_INTERVAL, RunSurroundings
 from harness.execute.recorder import Recorder
