@@ -19,7 +19,7 @@ def control(surroundings: Surroundings) -> Any:
     return surroundings.site.s3control
 
 
-@fixture
+@fixture(iam=["s3:CreateAccessPoint", "s3:ListAccessPoints", "s3:DeleteAccessPoint"])
 def point(control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> Iterator[dict[str, str]]:
     """An access point of the scenario's own, as the parameters that name it."""
     named = {"AccountId": account_id, "Name": surroundings.resource_name("access-point", "ap")}
@@ -112,7 +112,7 @@ def list_multi_region_access_points(call: Caller, account_id: str) -> None:
     call(AccountId=account_id)
 
 
-@fixture
+@fixture(iam=MULTI_REGION_IAM)
 def multi_region_point(control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> dict[str, str]:
     """A Multi-Region Access Point over the test bucket; on AWS its creation takes minutes."""
     name = surroundings.resource_name("multi-region-access-point", "mrap")
@@ -188,7 +188,7 @@ def tag_resource(call: Caller, point: dict[str, str], surroundings: Surroundings
     call(**_tagged(point, surroundings), Tags=TAGS)
 
 
-@scenario("s3control:ListTagsForResource", records=CONTROL, iam=[*ACCESS_POINT_IAM, "s3:ListTagsForResource"])
+@scenario("s3control:ListTagsForResource", records=CONTROL, iam=["s3:TagResource", "s3:ListTagsForResource"])
 def list_tags_for_resource(call: Caller, control: Any, point: dict[str, str], surroundings: Surroundings) -> None:
     """List the tags of an access point."""
     control.tag_resource(**_tagged(point, surroundings), Tags=TAGS)
@@ -218,7 +218,7 @@ def job(surroundings: Surroundings) -> dict[str, Any]:
     }
 
 
-@fixture
+@fixture(iam=JOB_IAM)
 def waiting_job(control: Any, surroundings: Surroundings) -> Iterator[dict[str, str]]:
     """A job, as the parameters that name it; cancelled afterwards."""
     made = control.create_job(**job(surroundings))

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from offline import FakeAws, FakeTarget, a_cell, a_delivery, a_record, refusal, seconds
+from offline import FakeTarget, a_cell, a_delivery, a_record, seconds
 
 from harness import catalogue, scenario
 from harness.channels import PollPolicy, channels
+from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import Site
 from harness.errors import ExitCode, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import (

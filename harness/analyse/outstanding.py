@@ -51,7 +51,8 @@ def outstanding(
         if unproved:
             waiting.append(f"{name}: proof that {len(unproved)} calls leave no record")
         if late or unproved:
-            waits = [_wait(c, joiner, name) for c in awaited if seen[c.number] and c not in late]
+            whole = (c for c in awaited if seen[c.number] and seen[c.number] >= wanted[c.number])
+            waits = [_wait(c, joiner, name) for c in whole]
             # While more is missing than has come, what has come is only the fastest.
             usual = max(waits) if len(waits) >= len(late) and waits else absence
             ends[name] = max(

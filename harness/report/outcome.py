@@ -6,13 +6,14 @@ Documents are ASCII, so that no name in them makes a terminal do anything, and n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import catalogue
 from harness.analyse.cases import DiffResult
 from harness.corpus import Exported
+from harness.environment.sweep import RunLeft
 from harness.errors import ExitCode
 from harness.journal import FILE_NAME, Journal
 from harness.model import Cell, CellKey
@@ -20,6 +21,7 @@ from harness.report import Result, headline, provenance
 from harness.report.drift import as_json as drift_as_json
 from harness.report.matrix_json import run_facts
 from harness.report.summary import by_channel, executed_rows
+from harness.targets import Target
 
 SCHEMA_VERSION = 1
 _DELETED = "deleted"
@@ -118,6 +120,39 @@ def of_baseline(path: Path) -> dict[str, Any]:
     written = json.loads(path.read_text("utf-8"))
     told = {name: written[name] for name in ("headline", "target", "clock_factor")}
     return told | {"schema_version": SCHEMA_VERSION, "file": str(path), "cells": len(written["cells"])}
+
+
+def of_page(run: Path, page: Path) -> dict[str, Any]:
+    """Return where the HTML report of a run is."""
+    with Journal(run / FILE_NAME) as journal:
+        return _first(journal.facts(), ExitCode.OK) | {"file": str(page)}
+
+
+def of_sweep(
+    target: Target, account_id: str, found: Sequence[RunLeft], kept: Sequence[str], exit_code: ExitCode
+) -> dict[str, Any]:
+    """Return what a sweep found, and what of it is still there.
+
+    Args:
+        target: That was swept.
+        account_id: In which account.
+        found: What runs have left.
+        kept: What of it was not deleted, in words.
+        exit_code: With which the command ends.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "exit_code": int(exit_code),
+        **provenance({"target": target.name, "note": target.note}),
+        "account_id": account_id,
+        "region": target.region,
+        "found": [
+            {"run": run.run_id, "kind": left.kind, "name": left.name, "left_alone": left.kept}
+            for run in found
+            for left in run.leftovers
+        ],
+        "left": list(kept),
+    }
 
 
 def of_corpus(run: Path, out: Path, done: Exported) -> dict[str, Any]:

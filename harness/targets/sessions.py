@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,24 +42,36 @@ def loopback_config() -> Config:
     return session_config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
 
 
+@cache
+def _loader() -> Any:
+    """Return what reads botocore's models: once for all sessions, because that is most of what a client costs."""
+    return botocore.session.Session(session_vars=_NOBODY).get_component("data_loader")
+
+
 def isolated_session(who: Credentials, region: str, config: Config | None = None) -> boto3.Session:
     """Return a session that reads no profile, no config file and no credentials of the machine's user."""
     core = botocore.session.Session(session_vars=_NOBODY)
+    core.register_component("data_loader", _loader())
     core.set_credentials(who.access_key, who.secret_key, who.token)
     core.set_default_client_config(config or loopback_config())
     return boto3.Session(botocore_session=core, region_name=region)
 
 
-def route_to(session: boto3.Session, endpoint: str) -> None:
+def route_to(session: boto3.Session, endpoint: str, host: Callable[[str], str] = str) -> None:
     """Send every request of a session's clients to an endpoint, with the AWS host name kept as ``Host``.
 
     Client code is the same as on AWS that way (virtual hosts and s3control included), and no request goes elsewhere.
+
+    Args:
+        session: Whose clients.
+        endpoint: ``http://host:port``.
+        host: Makes another ``Host`` of the AWS host name, where the endpoint would not understand it.
     """
     place = urlsplit(endpoint)
 
     def reroute(request: AWSPreparedRequest, **_kwargs: Any) -> None:
         parts = urlsplit(request.url)
-        request.headers["Host"] = parts.netloc
+        request.headers["Host"] = host(parts.netloc)
         request.url = urlunsplit((place.scheme, place.netloc, parts.path or "/", parts.query, ""))
 
     session.events.register_last("before-send", reroute)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from offline import T0, Answer, FakeAws, refusal, xml
+from offline import T0
 
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
+from harness.errors import CredentialsError
 from harness.journal import Journal
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
@@ -143,6 +145,16 @@ def test_an_object_under_legal_hold_or_governance_retention_is_freed(
     assert freed["BypassGovernanceRetention"] is True
 
 
+def test_an_error_that_names_no_version_is_of_all_versions_that_were_to_be_deleted(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["ListObjectVersions"] = [VERSIONS]
+    aws.answers["DeleteObjects"] = [xml("DeleteResult", "<Error><Key>a</Key><Code>AccessDenied</Code></Error>")]
+    assert teardown(site) == []
+    assert [each["VersionId"] for each in aws.parameters("DeleteObject")] == ["v1", "v2"]
+
+
 def test_log_files_that_arrive_meanwhile_are_deleted_too(site: Site, aws: FakeAws, journal: Journal) -> None:
     remember(journal, ("bucket", "logs", "created"))
     aws.answers["DeleteBucket"] = [refusal("BucketNotEmpty", 409), refusal("BucketNotEmpty", 409)]
@@ -181,3 +193,20 @@ def test_a_version_that_cannot_be_deleted_is_told_with_its_own_reason(
     aws.answers["DeleteObject"] = refusal("AccessDenied", 403, "not yours")
     (left,) = teardown(site)
     assert "AccessDenied" in left
+
+
+def test_a_kind_that_this_version_does_not_know_is_told_and_does_not_keep_the_rest(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("hologram", "h", "created"), ("bucket", "source", "created"))
+    (left,) = teardown(site)
+    assert "hologram h" in left
+    assert states(journal) == {"h": "created", "source": "deleted"}
+
+
+def test_expired_credentials_end_it_at_the_first_refusal(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "one", "created"), ("bucket", "two", "created"))
+    aws.answers["DeleteBucket"] = refusal("ExpiredToken")
+    with pytest.raises(CredentialsError):
+        teardown(site)
+    assert len(deleted(aws)) == 1
