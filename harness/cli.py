@@ -310,7 +310,7 @@ def heartbeat(
         detached=detach,
     )
     _agree(options, [wanted], yes)
-    _execute(options, wanted)
+    _execute(options, wanted, needs_records=True)
 
 
 def _agree(options: Options, wanted: Sequence[Wanted], yes: bool) -> None:
@@ -345,13 +345,20 @@ def _execute(
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
+    needs_records: bool = False,
 ) -> NoReturn:
-    """Do a run on the terminal and end with its exit code."""
+    """Do a run on the terminal and end with its exit code.
+
+    Raises:
+        UsageError: It is made for records that the target never delivers.
+    """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
     with target_for(wanted) as target:
+        if needs_records and target.no_logs:
+            raise UsageError(f"there would be nothing to measure: {target.no_logs}")
         code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
     raise typer.Exit(code)
 
