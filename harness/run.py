@@ -182,7 +182,7 @@ class Run:
                 yield from self._collect()
             result = self._analyse()
         except (Exception, GeneratorExit) as error:
-            if self._resumable():
+            if self._resumable() or (self.target.outlives and isinstance(error, GeneratorExit)):
                 self.journal.note("interrupted", self._stage)
                 _add(error, f"go on with `s3logjam resume {self.folder}`")
             else:
@@ -249,7 +249,7 @@ class Run:
             self._connect()
             site, recorder = self._ready()
             with recorder.purpose(Role.SETUP):
-                needed = permissions(self._selected(), self._channels) if self.target.real else []
+                needed = partial(permissions, self._selected(), self._channels) if self.target.real else None
                 yield from preflight(site, self._channels, self.target, _offset, needed)
             yield from self._provision()
         except (ClientError, BotoCoreError) as error:

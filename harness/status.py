@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
+from harness.errors import JournalError
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
 from harness.report import headline, provenance, without_channels
@@ -63,11 +64,13 @@ def status_of(path: Path) -> Status:
 
     Raises:
         UsageError: There is no run at the path.
-        JournalError: Its journal cannot be read.
+        JournalError: Its journal cannot be read, or holds nothing.
     """
     folder = run_folder(path)
     with Journal(folder / FILE_NAME) as journal:
         facts = journal.facts()
+        if "target" not in facts:
+            raise JournalError(f"{journal.path} holds no run: it was ended before anything was planned")
         calls = journal.calls()
         joiner = Joiner(calls)
         for record, delivery in journal.records():

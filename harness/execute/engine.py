@@ -16,7 +16,7 @@ from botocore.response import StreamingBody
 from harness import catalogue
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired
+from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired, refusing_expired
 from harness.errors import CredentialsError, LogjamError
 from harness.events import Event, ScenarioFinished
 from harness.execute.clients import CallMaker, Clients
@@ -185,7 +185,7 @@ class Control:
     surroundings: RunSurroundings
 
     def call(self, *, awaited: bool = True) -> None:
-        """Make one; whatever comes of it, the run goes on.
+        """Make one; whatever comes of it but expired credentials, the run goes on.
 
         Args:
             awaited: Whether its records are worth waiting for.
@@ -193,8 +193,10 @@ class Control:
         where = self.surroundings
         where.begin(None)
         expected = {c.name: int(awaited) for c in where.channels}
-        # One that is refused shows nothing, and the next one may show more: it must not end the run.
-        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected):
+        # One that is refused shows nothing, and the next one may show more: it must not end the run. Credentials that
+        # have expired do end it: without the last control call no absence could be established.
+        made = self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected)
+        with suppress(ClientError, BotoCoreError), refusing_expired(), made:
             where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
 
 

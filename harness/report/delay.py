@@ -153,7 +153,11 @@ def _page(found: list[DelayRow], offset: Offset, result: Result) -> list[str]:
         lines += _table([n.replace("within_", "within ") for n in _WITHIN.values()], classes, _shares)
         lines += _table(LOSS_NAMES, classes, loss_texts)
         lines += _table(("out of order", "other hour: arrival", "other hour: event", "files"), classes, _order)
-    return lines if found else [*lines, f"Nothing to tell: {without_channels(result.facts) or 'no call was made'}."]
+    if found:
+        return lines
+    why = without_channels(result.facts)
+    none = f"Nothing was measured: {why}." if why else "No call was made whose record is expected in a channel."
+    return [*lines, none]
 
 
 def clock_text(offset: Offset) -> str:

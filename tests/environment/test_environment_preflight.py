@@ -42,7 +42,8 @@ def asked(
         return found.seconds, found.uncertainty_seconds
 
     made = [channels()[name]() for name in names] or [FakeChannel()]
-    return {each.name: each for each in preflight(site, made, target or FakeTarget(), offset, permissions)}
+    needed = (lambda: permissions) if permissions else None
+    return {each.name: each for each in preflight(site, made, target or FakeTarget(), offset, needed)}
 
 
 def dated(ahead: timedelta) -> Answer:
