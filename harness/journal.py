@@ -46,6 +46,8 @@ CREATE TABLE rejects (
 CREATE TABLE cursors (channel TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX records_by_delivery ON records (delivery);
 """
+_POLLS = "CREATE TABLE IF NOT EXISTS polls (number INTEGER PRIMARY KEY, channel TEXT NOT NULL, began_at TEXT NOT NULL)"
+"""Journals that were begun without this table get it when they are opened."""
 
 
 class Journal:
@@ -73,6 +75,7 @@ class Journal:
                 self.note("schema", SCHEMA_VERSION)
             elif self.fact("schema") != SCHEMA_VERSION:
                 raise JournalError(f"{path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
+            self._db.execute(_POLLS)
         except sqlite3.Error as error:
             raise JournalError(f"cannot use the journal {path}: {error}") from error
 
@@ -254,7 +257,7 @@ class Journal:
                 counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})[table] = row["n"]
         return {channel: {"records": 0, "rejects": 0} | numbers for channel, numbers in counts.items()}
 
-    # Cursors
+    # Cursors and polls
 
     def cursor(self, channel: str) -> Any:
         """Return where a channel's polling stands, or None."""
@@ -265,6 +268,16 @@ class Journal:
         """Keep where a channel's polling stands (JSON)."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (channel, json.dumps(value)))
+
+    def polled(self, channel: str, began_at: datetime) -> None:
+        """Keep when a complete poll of a channel began."""
+        with self._writing() as db:
+            db.execute("INSERT INTO polls (channel, began_at) VALUES (?, ?)", (channel, _text(began_at)))
+
+    def polls(self, channel: str) -> list[datetime]:
+        """Return when the complete polls of a channel began, in their order."""
+        rows = self._read("SELECT began_at FROM polls WHERE channel = ? ORDER BY began_at", channel)
+        return [_time(row["began_at"]) for row in rows]
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -192,7 +192,7 @@ class Delivery:
 
     Attributes:
         name: Unique in the channel: ``s3://bucket/key``.
-        arrived_at: The channel's arrival clock (log objects: LastModified), aware UTC.
+        arrived_at: The channel's arrival clock (log objects: LastModified), aware UTC; ``seen_at`` where it has none.
         seen_at: When a poll of ours saw it, aware UTC.
         body: The bytes, or None when it vanished between list and get.
     """

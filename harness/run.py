@@ -164,6 +164,7 @@ class Run:
             "repeats": self.options.repeats,
             "channels": [c.name for c in self._channels],
             "absence_seconds": {c.name: c.policy.absence_seconds for c in self._channels},
+            "without_arrival_stamps": [c.name for c in self._channels if not c.policy.arrival_stamps],
             "started_at": self.target.clock.now().isoformat(),
             "s3logjam": __version__,
             "botocore": catalogue.botocore_version(),
@@ -365,6 +366,7 @@ def read(journal: Journal, folder: Path) -> Result:
         unmatched=joiner.unmatched,
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
+        polls={channel: journal.polls(channel) for channel in facts.get("without_arrival_stamps", ())},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from harness.channels import Permission, PollPolicy
@@ -64,8 +64,10 @@ class FakeChannel:
         if self.failures:
             raise self.failures.pop(0)
         for delivery, _parsed in self.scheduled:
-            if delivery.arrived_at <= site.clock.now() and delivery.name not in known:
-                yield delivery
+            seen_at = site.clock.now()
+            if delivery.arrived_at <= seen_at and delivery.name not in known:
+                arrived_at = delivery.arrived_at if self.policy.arrival_stamps else seen_at
+                yield replace(delivery, arrived_at=arrived_at, seen_at=seen_at)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """Return what was scheduled for the delivery."""

@@ -242,6 +242,26 @@ def test_cursors_are_kept_by_channel(journal: Journal) -> None:
     assert journal.cursor("cloudtrail") == 3
 
 
+def test_polls_are_kept_by_channel_in_the_order_of_time(journal: Journal) -> None:
+    for minute in (0, 1, 2):
+        journal.polled("cloudtrail-lookup", T0 + timedelta(minutes=minute))
+    journal.polled("server-access", T0)
+    with Journal(journal.path) as again:
+        assert again.polls("cloudtrail-lookup") == [T0 + timedelta(minutes=minute) for minute in (0, 1, 2)]
+        assert again.polls("server-access") == [T0]
+        assert again.polls("cloudtrail") == []
+
+
+def test_a_journal_from_before_polls_were_kept_is_read(journal: Journal) -> None:
+    with sqlite3.connect(journal.path) as db:
+        db.execute("DROP TABLE polls")
+    db.close()
+    with Journal(journal.path) as again:
+        assert again.polls("cloudtrail") == []
+        again.polled("cloudtrail", T0)
+        assert again.polls("cloudtrail") == [T0]
+
+
 KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}

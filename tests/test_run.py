@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from offline import FakeAws, FakeTarget, a_cell, refusal
+from offline import FakeAws, FakeTarget, a_cell, a_delivery, a_record, refusal, seconds
 
 from harness import catalogue, scenario
-from harness.channels import channels
+from harness.channels import PollPolicy, channels
+from harness.environment.site import Site
 from harness.errors import ExitCode, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import (
     CollectProgress,
@@ -27,8 +29,10 @@ from harness.events import (
     Warned,
 )
 from harness.journal import FILE_NAME, Journal
-from harness.model import CellKey, Operation, Role
-from harness.run import Options, Run, plan, selected_channels, selected_operations
+from harness.model import CLOUDTRAIL, CellKey, Delivery, Operation, Parsed, Role
+from harness.report.delay import delay_rows
+from harness.run import Options, Run, plan, read, selected_channels, selected_operations
+from harness.testing import FakeChannel
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 HEAD = CellKey(operation="HeadObject")
@@ -273,6 +277,39 @@ def test_whatever_is_refused_while_provisioning_is_an_error_for_the_user(operati
     bench.aws.answers[operation] = refusal("AccessDenied", 403, service=service)
     with pytest.raises(LogjamError, match="AccessDenied"):
         bench.run()
+
+
+class Lookup(FakeChannel):
+    """Shows the record of every call 150 s after it, without a stamp of its arrival."""
+
+    def __init__(self) -> None:
+        policy = PollPolicy(interval_seconds=60, absence_seconds=3600, promise="none", arrival_stamps=False)
+        super().__init__(name=CLOUDTRAIL, policy=policy)
+
+    def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
+        for call in site.journal.calls(Role.SUBJECT, Role.CONTROL):
+            arrival = a_delivery(str(call.number), call.completed_at + seconds(150), channel=CLOUDTRAIL)
+            self.scheduled.append((arrival, Parsed(records=(a_record(call, CLOUDTRAIL),))))
+        return super().poll(site, since, known)
+
+
+def test_delays_of_a_channel_without_arrival_stamps_are_intervals_between_its_polls(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.channels", lambda: {CLOUDTRAIL: Lookup})
+    bench.options = replace(bench.options, deadline=timedelta(hours=1))
+    run = bench.run()
+    assert run.result is not None
+    with Journal(run.journal.path) as journal:
+        again = read(journal, run.folder)
+    for result in (run.result, again):
+        observations = delay_rows(result)[0].observations
+        assert len(observations) == 3
+        assert {(o.lower_seconds, o.upper_seconds) for o in observations} == {(120.0, 180.0)}
+    (row, *_) = json.loads((run.folder / "delay.json").read_text())["rows"]
+    assert row["quantile_seconds"]["p50"]["low"] is None
+    assert row["share"]["within_1m"]["value"] == 0
+    assert row["max_seconds"] == {"value": 150.0, "low": 120.0, "high": None}
 
 
 def interrupt(run: Run, stage: str) -> None:

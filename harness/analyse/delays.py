@@ -122,24 +122,26 @@ def clock_offset(calls: Iterable[Call]) -> Offset:
     return Offset((low + high) / 2, (high - low) / 2, int(agreeing[at]), len(bounds))
 
 
-def rows(calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any]) -> list[DelayRow]:
+def rows(
+    calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any], polls: Mapping[str, Sequence[datetime]]
+) -> list[DelayRow]:
     """Return delay and loss per channel, region and class: first all classes together, then finer and finer.
 
     Args:
         calls: Every call of the run; subject and control calls count where their scenario expects a record.
         pairs: Returns the records of a call in a channel (``pairs_of``).
         facts: Of the run: ``absence_seconds`` and ``polled_at`` by channel, ``region`` (of calls whose host names
-            none), and ``polls`` by channel where one has no arrival stamps: when its complete polls began.
+            none).
+        polls: When the complete polls of each channel without arrival stamps began.
     """
     offset, found = clock_offset(calls), []
     # When S3 does something by itself, only a record tells; without one, nobody knows since when it is due.
     counted = [c for c in calls if c.role in (Role.SUBJECT, Role.CONTROL) and c.method != ACTOR]
     for channel, absence_seconds in facts.get("absence_seconds", {}).items():
         polled_at = facts.get("polled_at", {}).get(channel)
-        polls = sorted(datetime.fromisoformat(each) for each in facts.get("polls", {}).get(channel, ()))
         last = datetime.fromisoformat(polled_at) if polled_at else None
         expected = [call for call in counted if call.expected.get(channel, 0) > 0]
-        seen = [_see(call, pairs(call, channel), last, polls, offset) for call in expected]
+        seen = [_see(call, pairs(call, channel), last, polls.get(channel), offset) for call in expected]
         classes, overtaken = _classes(seen), _overtaken(seen)
         groups: defaultdict[tuple[str, str, str], list[_Seen]] = defaultdict(list)
         for each in seen:
@@ -152,7 +154,9 @@ def rows(calls: Sequence[Call], pairs: PairsOf, facts: Mapping[str, Any]) -> lis
     return found
 
 
-def _see(call: Call, pairs: Sequence[Pair], last: datetime | None, polls: list[datetime], offset: Offset) -> _Seen:
+def _see(
+    call: Call, pairs: Sequence[Pair], last: datetime | None, polls: Sequence[datetime] | None, offset: Offset
+) -> _Seen:
     """Take a call's delay from its own record; where there is none, from one about something inside the call."""
     completed = call.completed_at
     own = [pair for pair in pairs if not is_related(pair.record)] or pairs
@@ -161,9 +165,10 @@ def _see(call: Call, pairs: Sequence[Pair], last: datetime | None, polls: list[d
         followed = (last - completed).total_seconds() if last else 0.0
         return _Seen(call, pairs, Observation.censored(max(0.0, followed)))
     first = min(arrivals, key=lambda each: each[1].arrived_at)
-    if polls:
+    if polls is not None:
         upper = (first[1].seen_at - completed).total_seconds()
-        before = bisect_right(polls, first[1].seen_at) - 2  # The poll before the one that saw it.
+        # The poll before the one that saw it; of what a poll saw that failed later on, the last but one, to be safe.
+        before = bisect_right(polls, first[1].seen_at) - 2
         lower = (polls[before] - completed).total_seconds() if before >= 0 else 0.0
         return _Seen(call, pairs, Observation(min(max(0.0, lower), upper), upper), first)
     # A stamp of whole seconds is cut off: what it names came half a second later on average.

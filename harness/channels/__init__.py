@@ -19,11 +19,14 @@ class PollPolicy:
         interval_seconds: Between two polls.
         absence_seconds: How long after a call its record may still be on its way; only then is it ``not observed``.
         promise: What AWS promises, with its source.
+        arrival_stamps: Whether deliveries carry a stamp of their arrival. Where they do not, ``Delivery.arrived_at`` is
+            when a poll saw them, and a delay is known as the interval between two polls.
     """
 
     interval_seconds: float
     absence_seconds: float
     promise: str
+    arrival_stamps: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,6 +119,7 @@ class Collector:
             self._warn(channel.name, code_of(error), f"polling {channel.name} failed and goes on: {error}")
             return
         journal.move_cursor(channel.name, began.isoformat())
+        journal.polled(channel.name, began)
         self.polled_at[channel.name] = began
 
     def _warn(self, channel: str, what: str, message: str) -> None:

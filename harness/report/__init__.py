@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from harness.model import Call, Cell, Delivery, Record, Reject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Everything that a report may show of a run."""
+    """Everything that a report may show of a run.
+
+    Attributes:
+        polls: When the complete polls of each channel without arrival stamps began.
+    """
 
     folder: Path
     facts: Mapping[str, Any]
@@ -24,6 +29,7 @@ class Result:
     unmatched: int
     deliveries: Mapping[str, Mapping[str, int]]
     rejects: Sequence[tuple[Reject, str]] = field(default_factory=tuple)
+    polls: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
 
     @property
     def headline(self) -> str:

@@ -51,7 +51,7 @@ _NOTES = (
 
 def delay_rows(result: Result) -> list[DelayRow]:
     """Return delay and loss of a run."""
-    return rows(result.calls, pairs_of(result.paired), result.facts)
+    return rows(result.calls, pairs_of(result.paired), result.facts, result.polls)
 
 
 def write(result: Result) -> list[Path]:

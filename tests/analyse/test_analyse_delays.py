@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -28,6 +28,8 @@ CLOUDTRAIL_FACTS: dict[str, Any] = {
     "polled_at": {CLOUDTRAIL: (T0 + seconds(7200)).isoformat()},
 }
 Arrival = tuple[Record, Delivery]
+Polls = Mapping[str, Sequence[datetime]]
+NO_POLLS: Polls = {}
 
 
 def called(at: float = 0, operation: str = "PutObject", channel: str = SERVER_ACCESS, **changes: Any) -> Call:
@@ -42,14 +44,18 @@ def arrived(call: Call, at: datetime | float, name: str = "", channel: str = SER
     return a_record(call, channel, **record), a_delivery(name or f"s3://logs/{moment}", moment, channel=channel)
 
 
-def measured(calls: Sequence[Call], arrivals: Sequence[Arrival] = (), facts: dict[str, Any] = FACTS) -> list[DelayRow]:
+def measured(
+    calls: Sequence[Call], arrivals: Sequence[Arrival] = (), facts: dict[str, Any] = FACTS, polls: Polls = NO_POLLS
+) -> list[DelayRow]:
     joiner = Joiner(calls)
     paired = [(record, delivery, joiner.add(record, delivery)) for record, delivery in arrivals]
-    return rows(calls, pairs_of(paired), facts)
+    return rows(calls, pairs_of(paired), facts, polls)
 
 
-def total(calls: Sequence[Call], arrivals: Sequence[Arrival] = (), facts: dict[str, Any] = FACTS) -> DelayRow:
-    found = measured(calls, arrivals, facts)[0]
+def total(
+    calls: Sequence[Call], arrivals: Sequence[Arrival] = (), facts: dict[str, Any] = FACTS, polls: Polls = NO_POLLS
+) -> DelayRow:
+    found = measured(calls, arrivals, facts, polls)[0]
     assert (found.category, found.access) == ("all", "all")
     return found
 
@@ -162,9 +168,18 @@ def test_a_call_after_the_last_poll_was_not_followed_at_all() -> None:
 def test_without_arrival_stamps_a_delay_lies_between_two_polls(sent: float, expected: Observation) -> None:
     """The poll at 120 saw it, at 121, and the one at 60 did not."""
     call = called(sent)
-    polls = [(T0 + seconds(at)).isoformat() for at in (0, 60, 120, 180)]
-    found = total([call], [arrived(call, 121)], FACTS | {"polls": {SERVER_ACCESS: polls}})
-    assert found.observations == (expected,)
+    polls = {SERVER_ACCESS: [T0 + seconds(at) for at in (0, 60, 120, 180)]}
+    assert total([call], [arrived(call, 121)], polls=polls).observations == (expected,)
+
+
+@pytest.mark.parametrize(("complete", "expected"), [((), (0, 111)), ((0,), (0, 111)), ((0, 60), (0, 111))])
+def test_what_a_failed_poll_saw_has_an_interval_that_is_rather_too_wide(
+    complete: Sequence[float], expected: tuple[float, float]
+) -> None:
+    """The poll at 120 saw it, and then failed."""
+    call = called(10)
+    polls = {SERVER_ACCESS: [T0 + seconds(at) for at in complete]}
+    assert total([call], [arrived(call, 121)], polls=polls).observations == (Observation(*expected),)
 
 
 # What counts

@@ -213,6 +213,16 @@ def test_a_channel_that_was_never_polled_to_the_end_has_no_time(site: Site) -> N
     assert Loop(site, channel).run(T0 + seconds(300)).collector.polled_at == {}
 
 
+def test_the_beginnings_of_complete_polls_are_kept(site: Site, journal: Journal) -> None:
+    channel = FakeChannel(scheduled=[scheduled("1", 150, a_record())])
+    loop = Loop(site, channel, wanted=2)
+    loop.run(T0 + seconds(60))
+    channel.failures = [refused("SlowDown")]
+    loop.run(T0 + seconds(180))
+    assert channel.polls == [T0 + seconds(n) for n in (0, 60, 120, 180)]
+    assert journal.polls("fake") == [T0 + seconds(n) for n in (0, 60, 180)]
+
+
 def test_secrets_are_masked_before_anything_is_kept(site: Site, journal: Journal) -> None:
     secret = "GET /b/k?X-Amz-Signature=0123abcd HTTP/1.1"
     record = a_record(a_call(), raw=secret, fields={"request_uri": secret})
