@@ -155,11 +155,15 @@ class Journal:
     # Resources
 
     def resource(self, kind: str, name: str, state: str, at: datetime, **detail: Any) -> None:
-        """Keep the state of a resource: ``intended`` before it is made, ``created`` and ``deleted`` after the deed."""
+        """Keep the state of a resource: ``intended`` before it is made, ``created`` and ``deleted`` after the deed.
+
+        A detail stays until another one is given: an id, for instance, that AWS gives to what was made.
+        """
         with self._writing() as db:
             db.execute(
                 "INSERT INTO resources (kind, name, state, detail, at) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (kind, name) DO UPDATE SET state = excluded.state, at = excluded.at",
+                " ON CONFLICT (kind, name) DO UPDATE SET state = excluded.state, at = excluded.at,"
+                " detail = CASE excluded.detail WHEN '{}' THEN detail ELSE excluded.detail END",
                 (kind, name, state, json.dumps(detail), _text(at)),
             )
 

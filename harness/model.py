@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 SERVER_ACCESS = "server-access"
+SERVER_ACCESS_CLOUDWATCH = "server-access-cloudwatch"
 CLOUDTRAIL = "cloudtrail"
+CLOUDTRAIL_CLOUDWATCH = "cloudtrail-cloudwatch"
+CLOUDTRAIL_LOOKUP = "cloudtrail-lookup"
+EVENTBRIDGE = "eventbridge"
+S3_NOTIFICATION = "s3-notification"
+EVENT_CHANNELS = frozenset({CLOUDTRAIL, CLOUDTRAIL_CLOUDWATCH, CLOUDTRAIL_LOOKUP, EVENTBRIDGE})
+"""Channels whose records are CloudTrail events, under CloudTrail's field names."""
 
 FieldValue = str | int | float | bool | None
 
@@ -184,6 +191,13 @@ class Parsed:
 
     records: tuple[Record, ...] = ()
     rejects: tuple[Reject, ...] = ()
+
+    def within(self, channel: str) -> Parsed:
+        """Return the same as records and rejects of another channel that delivers them in the same format."""
+        return Parsed(
+            tuple(replace(record, channel=channel) for record in self.records),
+            tuple(replace(reject, channel=channel) for reject in self.rejects),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,22 @@ from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
 from harness.analyse.join import Joiner
 from harness.analyse.payload import sent_leaves
-from harness.channels import Channel, channels
+from harness.channels import DEFAULT, Channel, channels
+from harness.channels.setup import switch_on, those_that_can
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.errors import JournalError, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
-from harness.events import Event, ResourceCreated, RunFinished, RunInterrupted, RunStarted, StageStarted, Warned
+from harness.events import (
+    ChannelSkipped,
+    Event,
+    ResourceCreated,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    StageStarted,
+    Warned,
+)
 from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
 from harness.execute.recorder import Recorder
@@ -42,7 +52,7 @@ class Options:
     Attributes:
         operations: Glob patterns of operation names; empty for all.
         variants: Glob patterns of variant names; empty for all.
-        channels: Channel names; empty for all.
+        channels: Channel names; empty for the two classic ones, ``all`` for all.
         rate: Scenario executions a minute on the run's clock, at most; 0 for as many as go.
         deadline: How long after the last call records are waited for, on the run's clock.
         keep: Leave the resources in place after the run.
@@ -110,7 +120,7 @@ def nothing_to_execute(rows: Mapping[CellKey, tuple[int, str]]) -> str:
 
 
 def selected_channels(names: Sequence[str]) -> list[Channel]:
-    """Return the channels of those names; all without names.
+    """Return the channels of those names; the two classic ones without names, all for ``all``.
 
     Raises:
         UsageError: A name is unknown.
@@ -119,7 +129,8 @@ def selected_channels(names: Sequence[str]) -> list[Channel]:
     unknown = [n for n in names if n not in known and n != "all"]
     if unknown:
         raise UsageError(f"unknown channel {', '.join(unknown)}; there are {', '.join(known)}")
-    return [make() for name, make in known.items() if not names or name in names or "all" in names]
+    wanted = names or DEFAULT
+    return [make() for name, make in known.items() if name in wanted or "all" in wanted]
 
 
 @dataclass(slots=True)
@@ -237,15 +248,34 @@ class Run:
                 on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
             )
             by_cell = scenario.all_scenarios()
-            for channel in self._channels:
-                channel.enable(self._site)
-                yield from self._told()
-            self._site.make_bucket(self._site.bucket)
-            for channel in self._channels:
-                channel.watch(self._site, self._site.bucket)
+            yield from self._set_up_channels(self._site)
             if any(by_cell[key].how.client == "denied" for key, (repeats, _) in self._plan.items() if repeats):
                 self._site.make_denied_role()
             yield from self._told()
+
+    def _set_up_channels(self, site: Site) -> Iterator[Event]:
+        """Switch the channels on, and leave out those that cannot be.
+
+        Raises:
+            PreflightError: None can.
+        """
+        skipped: dict[str, str] = {}
+
+        def watch(channel: Channel) -> str:
+            channel.watch(site, site.bucket)
+            return ""
+
+        able = those_that_can(self._channels, lambda c: switch_on(c, site, self.target.missing), site, skipped)
+        site.make_bucket(site.bucket)
+        able = those_that_can(able, watch, site, skipped)
+        self.journal.note("skipped_channels", skipped)
+        self.journal.note("absence_seconds", {c.name: c.policy.absence_seconds for c in able})
+        yield from self._told()
+        for name, reason in skipped.items():
+            yield ChannelSkipped(channel=name, reason=reason)
+        if not able:
+            raise PreflightError("no channel can be set up: " + "; ".join(f"{n}: {why}" for n, why in skipped.items()))
+        self._channels = able
 
     def _session(self, credentials: Credentials | None) -> boto3.Session:
         """Return a session of the target with the recorder attached."""
@@ -349,6 +379,7 @@ def read(journal: Journal, folder: Path) -> Result:
     if "absence_seconds" not in facts:
         raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
     failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
+    skipped: dict[str, str] = facts.get("skipped_channels", {})
     cells = matrix.build(
         planned=journal.planned(),
         failures=failures,
@@ -356,7 +387,7 @@ def read(journal: Journal, folder: Path) -> Result:
         calls=calls,
         channels=facts["absence_seconds"],
         polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
-    )
+    ) + matrix.not_set_up(journal.planned(), skipped)
     return Result(
         folder=folder,
         facts=facts,
@@ -386,7 +417,7 @@ def _outstanding(
         arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
         expected[name] = sum(wanted.values())
         late = sum(1 for n in seen if seen[n] < wanted[n])
-        with_control = [(c, seen[c.number] > 0) for c in controls if seen[c.number] or matrix.was_received(c)]
+        with_control = matrix.controls_of(name, controls, joiner)
         absent = [c for c in subjects if matrix.was_received(c) and not wanted[c.number] and not seen[c.number]]
         now = polled_at.get(name)
         unproved = [

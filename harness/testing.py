@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from harness.channels import Permission, PollPolicy
+from harness.channels import Permission, PollPolicy, Price
 from harness.environment.site import Site
 from harness.model import Delivery, Parsed
 
@@ -37,6 +37,7 @@ class FakeChannel:
         scheduled: Deliveries with what parsing them yields.
         failures: Raised by the next polls, one each, before anything is delivered.
         polls: When the channel was polled.
+        refusal: Why the channel cannot be set up, if so.
     """
 
     name: str = "fake"
@@ -49,6 +50,12 @@ class FakeChannel:
     polls: list[datetime] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     enabled: bool = False
+    refusal: str = ""
+    prices: tuple[Price, ...] = ()
+
+    def preflight(self, site: Site) -> str:
+        """Return the refusal."""
+        return self.refusal
 
     def enable(self, site: Site) -> None:
         """Note that the channel was switched on."""
@@ -57,6 +64,10 @@ class FakeChannel:
     def watch(self, site: Site, bucket: str) -> None:
         """Note a source bucket."""
         self.watched.append(bucket)
+
+    def disable(self, site: Site) -> None:
+        """Note that the channel was switched off."""
+        self.enabled = False
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
         """Yield what has arrived by now and is not known."""

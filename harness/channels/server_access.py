@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.channels import Permission, PollPolicy
+from harness.channels import Permission, PollPolicy, Price
 from harness.channels.log_objects import LOG_BUCKET, LogFolder, new_objects
 from harness.environment.site import Site
 from harness.formats import server_access
@@ -26,11 +26,17 @@ class ServerAccessChannel:
         absence_seconds=4 * 3600,
         promise="most records within a few hours, best effort (S3 User Guide, server access logging, April 2026)",
     )
-
     permissions: tuple[Permission, ...] = (
         *LOG_BUCKET,
         Permission(actions=("s3:PutBucketLogging",), resources=("arn:aws:s3:::s3lm-*",)),
     )
+    prices: tuple[Price, ...] = (
+        Price(usd=0, unit="record", source="S3 User Guide, server access logging, pricing, April 2026"),
+    )
+
+    def preflight(self, site: Site) -> str:
+        """Return an empty text: any account may have access logs."""
+        return ""
 
     def enable(self, site: Site) -> None:
         """Create the log bucket with the policy that lets the log delivery service write."""
@@ -55,6 +61,11 @@ class ServerAccessChannel:
             "TargetObjectKeyFormat": {"SimplePrefix": {}},
         }
         site.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": target})
+
+    def disable(self, site: Site) -> None:
+        """Switch logging off for all source buckets; records go on coming for an hour or more."""
+        for bucket in site.source_buckets():
+            site.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
         """Yield new log objects."""

@@ -49,6 +49,7 @@ class Site:
     cloudtrail: Any = field(init=False)
     iam: Any = field(init=False)
     s3control: Any = field(init=False)
+    _clients: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Without it, botocore presigns with Signature Version 2 in us-east-1.
@@ -56,6 +57,32 @@ class Site:
         self.cloudtrail = self.session.client("cloudtrail")
         self.iam = self.session.client("iam")
         self.s3control = self.session.client("s3control")
+
+    def client(self, service: str, attempts: int = 0) -> Any:
+        """Return a client of a further service, made once.
+
+        Args:
+            service: botocore's name of it.
+            attempts: How often a request is sent at most, the first time included; 0 for the session's own number.
+        """
+        if (service, attempts) not in self._clients:
+            config = Config(retries={"total_max_attempts": attempts}) if attempts else None
+            make: Any = self.session.client  # the stubs know no name that is not written out
+            self._clients[service, attempts] = make(service, config=config)
+        return self._clients[service, attempts]
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource in the run's account and Region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def has(self, kind: str, name: str) -> bool:
+        """Tell whether a resource was made and is still there."""
+        return any(each[:3] == (kind, name, "created") for each in self.journal.resources())
+
+    def source_buckets(self) -> list[str]:
+        """Return the source buckets that were made and are still there, as far as it is known."""
+        made = ((kind, name) for kind, name, state, _ in self.journal.resources() if state == "created")
+        return [name for kind, name in made if kind == "bucket" and name.startswith(self.source_prefix)]
 
     def bucket_name(self, kind: str) -> str:
         """Return a bucket name in the account's own namespace: no stranger can ever own it, before or after the run."""
@@ -92,6 +119,11 @@ class Site:
         return f"{PREFIX}-{self.run_id}-denied"
 
     @property
+    def denied_session(self) -> str:
+        """The session name under which the denied role is assumed, which its events carry."""
+        return f"{PREFIX}-{self.run_id}"
+
+    @property
     def access_point(self) -> str:
         """The access point of the main source bucket."""
         return f"{PREFIX}-{self.run_id}-ap"
@@ -121,7 +153,7 @@ class Site:
             reraise=True,
         ):
             with attempt:
-                answer = sts.assume_role(RoleArn=arn, RoleSessionName=f"s3lm-{self.run_id}")["Credentials"]
+                answer = sts.assume_role(RoleArn=arn, RoleSessionName=self.denied_session)["Credentials"]
         return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
 
     def make_access_point(self) -> tuple[str, str]:
@@ -147,19 +179,20 @@ class Site:
         self.make("bucket", name, create)
         return name
 
-    def make(self, kind: str, name: str, create: Callable[[], Any], **detail: Any) -> None:
-        """Make a resource: journal the intent, do it, journal the deed.
+    def make(self, kind: str, name: str, create: Callable[[], Any], **detail: Any) -> Any:
+        """Make a resource: journal the intent, do it, journal the deed; returns what ``create`` returns.
 
         Raises:
             PreflightError: AWS refused; the message names the call and its error.
         """
         self.journal.resource(kind, name, "intended", self.clock.now(), **detail)
         try:
-            create()
+            made = create()
         except (ClientError, BotoCoreError) as error:
             raise PreflightError(f"cannot create {kind} {name}: {error}") from error
         self.journal.resource(kind, name, "created", self.clock.now(), **detail)
         self.on_created(kind, name)
+        return made
 
     def make_bucket(self, name: str, **parameters: Any) -> str:
         """Create and tag a bucket in the account-regional namespace; returns its name."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.environment.removal import CHANNELS, Delete, Detail
 from harness.environment.site import Site, code_of
 
 _ATTEMPTS = 10
@@ -19,6 +19,8 @@ _GONE = {
     "404",
     "TrailNotFoundException",
     "ResourceNotFoundException",
+    "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
 }
 
 
@@ -29,17 +31,18 @@ def teardown(site: Site) -> list[str]:
         What could not be deleted, with the reason; empty when nothing is left.
     """
     left = []
-    deletes: dict[str, Callable[[Site, str], None]] = {
+    deletes: dict[str, Delete] = {
         "trail": _delete_trail,
         "bucket": _delete_bucket,
-        "role": lambda site, name: site.iam.delete_role(RoleName=name),
-        "access-point": lambda site, name: site.s3control.delete_access_point(AccountId=site.account_id, Name=name),
+        "role": lambda site, name, _: site.iam.delete_role(RoleName=name),
+        "access-point": lambda site, name, _: site.s3control.delete_access_point(AccountId=site.account_id, Name=name),
+        **CHANNELS,
     }
-    for kind, name, state, _detail in reversed(site.journal.resources()):
+    for kind, name, state, detail in reversed(site.journal.resources()):
         if state == "deleted":
             continue
         try:
-            deletes[kind](site, name)
+            deletes[kind](site, name, detail)
         except (ClientError, BotoCoreError) as error:
             if code_of(error) not in _GONE:
                 left.append(f"{kind} {name}: {error}")
@@ -48,12 +51,12 @@ def teardown(site: Site) -> list[str]:
     return left
 
 
-def _delete_trail(site: Site, name: str) -> None:
+def _delete_trail(site: Site, name: str, _detail: Detail) -> None:
     site.cloudtrail.stop_logging(Name=name)
     site.cloudtrail.delete_trail(Name=name)
 
 
-def _delete_bucket(site: Site, name: str) -> None:
+def _delete_bucket(site: Site, name: str, _detail: Detail) -> None:
     """Empty and delete a bucket, again if log files have come meanwhile: deliveries go on for hours."""
     for _ in range(_ATTEMPTS - 1):
         _empty_bucket(site, name)

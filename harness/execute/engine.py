@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 
 from harness import catalogue
+from harness.catalogue.expected import expected
 from harness.channels import Channel
 from harness.clock import Clock
 from harness.environment.site import Site
@@ -160,7 +161,10 @@ def execute(
 
 @dataclass(slots=True)
 class _Control:
-    """A call that is known to be logged by every channel: its record shows that the channel was delivering."""
+    """A call that is known to be logged: its record shows that the channel was delivering.
+
+    A channel without data events gets a second one, which is a management event.
+    """
 
     recorder: Recorder
     surroundings: RunSurroundings
@@ -168,10 +172,19 @@ class _Control:
     def call(self) -> None:
         where = self.surroundings
         where.begin(None)
-        expected = {c.name: 1 for c in where.channels}
+        written = self._expected("PutObject")
         # One that is refused shows nothing, and the next one may show more: it must not end the run.
-        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected):
+        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=written):
             where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
+        if all(written.values()):
+            return
+        read = self._expected("GetBucketLocation")
+        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=read):
+            where.s3.get_bucket_location(Bucket=where.bucket)
+
+    def _expected(self, operation: str) -> dict[str, int]:
+        by_channel = expected(operation, 1, 1)
+        return {c.name: by_channel.get(c.name, 1) for c in self.surroundings.channels}
 
 
 @dataclass(slots=True)
@@ -240,7 +253,7 @@ class _Execution:
             Role.SUBJECT,
             self.scenario.cell,
             self.repeat,
-            expected=self.scenario.records.by_channel(),
+            expected=self.scenario.expected(),
             headers=self.scenario.how.headers,
             sent=sent,
         )

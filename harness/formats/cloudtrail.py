@@ -7,20 +7,18 @@ JSON in which it was delivered.
 from __future__ import annotations
 
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from hashlib import sha256
 
+from harness.formats.text import MAX_REJECT_BYTES, capped, clean, integer, number, time
 from harness.model import CLOUDTRAIL, FieldValue, Parsed, Record, Reject
 
 MAX_DECOMPRESSED_BYTES = 256 * 2**20  # AWS writes at most 50 MB a file (CloudTrail User Guide, quotas, April 2026)
 MAX_DEPTH = 64  # levels; far above any S3 record, far below every Python's recursion limit
 MAX_PATH_CHARS = 16 * 2**20  # sum of one record's dotted paths; a long key over many leaves would multiply
 MAX_BROKEN = 1000  # entries; more of them are no log, and each costs the decoder a look at all the text before it
-MAX_REJECT_BYTES = 8192
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 256  # inflates to 264 kB at most, which is also what may be lost before a damaged byte
@@ -100,15 +98,7 @@ def _inflate(data: bytes) -> tuple[bytes, str]:
     return b"".join(parts), f"{surplus} bytes after the end of the gzip data" if surplus else ""
 
 
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) < 19 else digits  # SQLite's INTEGER, and int() refuses more than 4300 digits
-
-
-def _number(digits: str) -> float | str:
-    return value if math.isfinite(value := float(digits)) else digits
-
-
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=str)
+_DECODER = json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=str)
 
 
 def _entries(text: str) -> Iterator[tuple[str, object]]:
@@ -187,7 +177,7 @@ def _record(raw: str, value: object, offset: int) -> Record | Reject:
     return Record(
         channel=CLOUDTRAIL,
         name=name,
-        event_time=_event_time(_text(value, "eventTime")),
+        event_time=time(_text(value, "eventTime")),
         request_id=_text(value, "requestID"),
         host_id=_text(extra, *_HOST_ID_NAMES) or _text(value.get("responseElements"), *_HOST_ID_NAMES),
         identity=_text(value, "eventID") or sha256(raw.encode()).hexdigest()[:32],
@@ -227,20 +217,15 @@ def _flatten(record: dict[str, object]) -> dict[str, FieldValue] | None:
                 children = [(f"{path}[{i}]", child, depth + 1) for i, child in enumerate(value)]
             else:
                 dot = "." if depth else ""
-                children = [(f"{path}{dot}{_clean(key)}", child, depth + 1) for key, child in value.items()]
+                children = [(f"{path}{dot}{clean(key)}", child, depth + 1) for key, child in value.items()]
             stack.extend(reversed(children))
         elif isinstance(value, str):
-            fields.setdefault(path, _clean(value))
+            fields.setdefault(path, clean(value))
         elif value is None or isinstance(value, (bool, int, float)):
             fields.setdefault(path, value)
         else:
             fields.setdefault(path, "{}" if isinstance(value, dict) else "[]")
     return fields
-
-
-def _clean(text: str) -> str:
-    """Spell out lone surrogates (JSON's ``\\ud800``), which neither SQLite nor a UTF-8 file can hold."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(value: object, *names: str) -> str | None:
@@ -249,7 +234,7 @@ def _text(value: object, *names: str) -> str | None:
         for name in names:
             found = value.get(name)
             if isinstance(found, str) and found:
-                return _clean(found)
+                return clean(found)
     return None
 
 
@@ -261,16 +246,5 @@ def _bucket_of(resources: object) -> str | None:
     return None
 
 
-def _event_time(text: str | None) -> datetime | None:
-    if text is None or len(text) < len("2026-01-01T00:00"):
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def _reject(reason: str, raw: str, offset: int | None) -> Reject:
-    capped = raw[:MAX_REJECT_BYTES].encode()[:MAX_REJECT_BYTES].decode("utf-8", "ignore")
-    return Reject(channel=CLOUDTRAIL, reason=reason, raw=capped, offset=offset)
+    return Reject(channel=CLOUDTRAIL, reason=reason, raw=capped(raw), offset=offset)

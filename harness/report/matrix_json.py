@@ -19,6 +19,7 @@ _FACTS = (
     "seed",
     "repeats",
     "channels",
+    "skipped_channels",
     "started_at",
     "executed_at",
     "s3logjam",

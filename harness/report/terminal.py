@@ -15,6 +15,7 @@ from rich.text import Text
 
 from harness import catalogue
 from harness.events import (
+    ChannelSkipped,
     CollectProgress,
     Event,
     ResourceCreated,
@@ -95,6 +96,8 @@ class Terminal:
                 self._stage(stage)
             case ResourceCreated():
                 self._advance(f"{event.kind} {event.name}")
+            case ChannelSkipped():
+                self._line(f"  ! {event.channel} is left out: {event.reason}", "yellow")
             case ScenarioFinished():
                 self._advance(str(event.cell))
                 if event.failure:
