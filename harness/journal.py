@@ -278,10 +278,12 @@ class Journal:
         with self._writing() as db:
             db.execute("INSERT INTO polls (channel, began_at) VALUES (?, ?)", (channel, _text(began_at)))
 
-    def polls(self, channel: str) -> list[datetime]:
-        """Return when the complete polls of a channel began, in their order."""
-        rows = self._read("SELECT began_at FROM polls WHERE channel = ? ORDER BY began_at", channel)
-        return [_time(row["began_at"]) for row in rows]
+    def polls(self) -> dict[str, list[datetime]]:
+        """Return by channel when its complete polls began, in their order."""
+        found: dict[str, list[datetime]] = {}
+        for row in self._read("SELECT channel, began_at FROM polls ORDER BY began_at"):
+            found.setdefault(row["channel"], []).append(_time(row["began_at"]))
+        return found
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -397,7 +397,7 @@ def read(journal: Journal, folder: Path) -> Result:
         unmatched=joiner.unmatched,
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
-        polls={channel: journal.polls(channel) for channel in facts.get("without_arrival_stamps", ())},
+        polls=journal.polls(),
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from harness import catalogue
+from harness.analyse.curve import Observation
 from harness.analyse.delay import STAMP_SECONDS
 from harness.analyse.join import Pair
-from harness.analyse.survival import Estimate, Loss, Observation, estimate, loss
+from harness.analyse.survival import Estimate, Loss, estimate, loss
 from harness.catalogue.fields import is_related
 from harness.model import ACTOR, Call, Delivery, Level, Record, Role
 
@@ -131,8 +132,8 @@ def rows(
         calls: Every call of the run; subject and control calls count where their scenario expects a record.
         pairs: Returns the records of a call in a channel (``pairs_of``).
         facts: Of the run: ``absence_seconds`` and ``polled_at`` by channel, ``region`` (of calls whose host names
-            none).
-        polls: When the complete polls of each channel without arrival stamps began.
+            none), and which channels are ``without_arrival_stamps``.
+        polls: When the complete polls of each channel began, in their order.
     """
     offset, found = clock_offset(calls), []
     # When S3 does something by itself, only a record tells; without one, nobody knows since when it is due.
@@ -140,8 +141,9 @@ def rows(
     for channel, absence_seconds in facts.get("absence_seconds", {}).items():
         polled_at = facts.get("polled_at", {}).get(channel)
         last = datetime.fromisoformat(polled_at) if polled_at else None
+        began = polls.get(channel, ()) if channel in facts.get("without_arrival_stamps", ()) else None
         expected = [call for call in counted if call.expected.get(channel, 0) > 0]
-        seen = [_see(call, pairs(call, channel), last, polls.get(channel), offset) for call in expected]
+        seen = [_see(call, pairs(call, channel), last, began, offset) for call in expected]
         classes, overtaken = _classes(seen), _overtaken(seen)
         groups: defaultdict[tuple[str, str, str], list[_Seen]] = defaultdict(list)
         for each in seen:

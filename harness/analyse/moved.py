@@ -119,13 +119,13 @@ def delay_moved(a: Delays, b: Delays, alpha: float, ratio: float) -> Movement | 
     Returns:
         How they differ, or None where they do not.
     """
-    from harness.analyse import survival  # noqa: PLC0415 - scipy loads slowly
+    from harness.analyse import curve, survival  # noqa: PLC0415 - scipy loads slowly
 
-    groups = [[survival.Observation(*bounds) for bounds in each.bounds] for each in (a, b)]
+    groups = [[curve.Observation(*bounds) for bounds in each.bounds] for each in (a, b)]
     found = survival.compare(*groups)
     if found is None or found.p_value is None or not found.p_value < alpha:
         return None
-    before, now = (each.quantiles[0.5].value if each else None for each in map(survival.estimate, groups))
+    before, now = found.medians
     mean = _mean_seconds(a, found.within_seconds)
     later = mean + (found.mean_difference_seconds.value or 0.0)
     ratios = [_ratio(_median(a, before), _median(b, now))] if (before, now) != (None, None) else []

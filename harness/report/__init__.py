@@ -18,7 +18,7 @@ class Result:
     """Everything that a report may show of a run.
 
     Attributes:
-        polls: When the complete polls of each channel without arrival stamps began.
+        polls: When the complete polls of each channel began.
     """
 
     folder: Path

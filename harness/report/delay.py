@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from harness.analyse.curve import CONFIDENCE, Measured
 from harness.analyse.delays import ALL, DelayRow, Offset, clock_offset, pairs_of, rows
-from harness.analyse.survival import CONFIDENCE, QUANTILES, WITHIN_SECONDS, Measured
+from harness.analyse.survival import QUANTILES, WITHIN_SECONDS
 from harness.report import Result, provenance
 from harness.report.matrix_md import span
 from harness.report.safe import markdown_cell, write_csv
@@ -35,7 +36,11 @@ COLUMNS = (
     *("channel", "region", "category", "access"),
     *COUNTS,
     *("logged_share", "logged_share_low", "logged_share_high", "lost_below", "censored"),
-    *(f"{name}{limit}_seconds" for name in _QUANTILES.values() for limit in ("", "_low", "_high")),
+    *(
+        f"{name}{told}"
+        for name in _QUANTILES.values()
+        for told in ("_seconds", "_low_seconds", "_high_seconds", "_not_told")
+    ),
     *("max_seconds", "max_low_seconds"),
     *(f"{name}{limit}" for name in _WITHIN.values() for limit in ("", "_low", "_high")),
     *("clock_offset_seconds", "clock_uncertainty_seconds", "target", "target_note", "clock_factor"),
@@ -44,8 +49,9 @@ _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _NOTES = (
     "A delay counts from a call's answer to the arrival of its record. What had not come when its channel was last"
     " polled counts as censored, so a quantile is one of all calls that should be logged. In brackets: the 95 %"
-    " interval. `> 2.0 h`: not estimable, but longer than that (97.5 %); `–`: nothing can be said, for too few calls or"
-    " too short a wait. What is counted how, and how far to trust it: docs/measurement.md."
+    " interval; it stands alone (`2.1 to 4.3 min`) where a number could be biased by more than 1 s and 1 %."
+    " `> 2.0 h`: not estimable, but longer than that (97.5 %); `–`: nothing can be said, for too few calls or too short"
+    " a wait. What is counted how, and how far to trust it: docs/measurement.md."
 )
 
 
@@ -73,6 +79,7 @@ def row(each: DelayRow, offset: Offset, result: Result) -> dict[str, Any]:
         told["censored"] = each.estimate.censored
         for share, name in _QUANTILES.items():
             told |= _limits(each.estimate.quantiles[share], name, "_seconds")
+            told[f"{name}_not_told"] = each.estimate.not_told.get(share)
         told |= _limits(each.estimate.maximum, "max", "_seconds")
         for within, name in _WITHIN.items():
             told |= _limits(each.estimate.shares[within], name, "")
@@ -109,7 +116,10 @@ def _nested(each: DelayRow) -> dict[str, Any]:
         "logged_share": loss and _interval(loss.logged),
         "lost_below": loss and _rounded(loss.lost_below),
         "censored": estimate and estimate.censored,
-        "quantile_seconds": estimate and {n: _interval(estimate.quantiles[p]) for p, n in _QUANTILES.items()},
+        "quantile_seconds": estimate
+        and {
+            n: _interval(estimate.quantiles[p]) | {"not_told": estimate.not_told.get(p)} for p, n in _QUANTILES.items()
+        },
         "max_seconds": estimate and _interval(estimate.maximum),
         "share": estimate and {n: _interval(estimate.shares[s]) for s, n in _WITHIN.items()},
     }
@@ -134,7 +144,8 @@ def _page(found: list[DelayRow], offset: Offset, result: Result) -> list[str]:
         classes = [each for each in found if each.channel == channel]
         waiting = span(result.facts["absence_seconds"][channel])
         lines += [f"## {markdown_cell(channel)}", "", f"A record is waited for {waiting}.", ""]
-        lines += _table(("p50", "p90", "p95", "p99", "longest"), classes, _delays)
+        lines += _table((*_QUANTILES.values(), "longest"), classes, _delays)
+        lines += _not_told(classes)
         lines += _table([n.replace("within_", "within ") for n in _WITHIN.values()], classes, _shares)
         lines += _table(("logged", "lost, at 95 %", "missing", "pending", "duplicates", "late"), classes, _losses)
         lines += _table(("out of order", "other hour: arrival", "other hour: event", "files"), classes, _order)
@@ -149,14 +160,29 @@ def _clock(offset: Offset) -> str:
 
 
 def _table(names: Iterable[str], classes: list[DelayRow], cells: Callable[[DelayRow], list[str]]) -> list[str]:
-    regions = len({each.region for each in classes}) > 1
     lines = [f"| class | calls | {' | '.join(names)} |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
-    for each in classes:
-        kind = " ".join(word for word in (each.category, each.access) if word != ALL) or ALL
-        label = markdown_cell(f"{each.region} {kind}" if regions else kind)
-        lines.append(f"| {label} | {each.calls} | {' | '.join(cells(each))} |")
+    lines += [f"| {_label(each, classes)} | {each.calls} | {' | '.join(cells(each))} |" for each in classes]
     return [*lines, ""]
+
+
+def _label(row: DelayRow, classes: list[DelayRow]) -> str:
+    kind = " ".join(word for word in (row.category, row.access) if word != ALL) or ALL
+    several = len({each.region for each in classes}) > 1
+    return markdown_cell(f"{row.region} {kind}" if several else kind)
+
+
+def _not_told(classes: list[DelayRow]) -> list[str]:
+    """Return why quantiles have no number, class by class."""
+    lines = []
+    for each in classes:
+        reasons: dict[str, list[str]] = {}
+        for share, why in (each.estimate.not_told if each.estimate else {}).items():
+            reasons.setdefault(why, []).append(_QUANTILES[share])
+        if reasons:
+            told = ", ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+            lines.append(f"- {_label(each, classes)}, without a number: {told}")
+    return [*lines, ""] if lines else []
 
 
 def _delays(each: DelayRow) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ def with_evidence(run: Snapshot, folder: Path, *, with_delays: bool) -> Snapshot
         JournalError: The journal cannot be read.
     """
     with Journal(folder / FILE_NAME) as journal:
-        facts, calls = journal.facts(), journal.calls()
+        facts, calls, polls = journal.facts(), journal.calls(), journal.polls()
         joiner = Joiner(calls)
         for record, delivery in journal.records():
             joiner.add(record, delivery)
     if with_delays:
-        run = replace(run, delays=_delays(calls, joiner, facts), no_delays="")
+        run = replace(run, delays=_delays(calls, joiner, facts, polls), no_delays="")
     seen: dict[CellId, tuple[list[int], list[Pair]]] = {}
     for call in calls:
         if call.role is Role.SUBJECT and call.cell:
@@ -39,14 +40,16 @@ def with_evidence(run: Snapshot, folder: Path, *, with_delays: bool) -> Snapshot
     return replace(run, witnesses=witnesses)
 
 
-def _delays(calls: Sequence[Call], joiner: Joiner, facts: Mapping[str, Any]) -> dict[DelayClass, Delays]:
+def _delays(
+    calls: Sequence[Call], joiner: Joiner, facts: Mapping[str, Any], polls: Mapping[str, Sequence[datetime]]
+) -> dict[DelayClass, Delays]:
     from harness.analyse import delays  # noqa: PLC0415 - scipy loads slowly
 
     return {
         DelayClass(row.channel, row.region, row.category, row.access): Delays(
             tuple((each.lower_seconds, each.upper_seconds) for each in row.observations)
         )
-        for row in delays.rows(calls, joiner.pairs, facts)
+        for row in delays.rows(calls, joiner.pairs, facts, polls)
         if delays.ALL not in (row.category, row.access)
     }
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from offline import T0, a_call, a_delivery, a_record, seconds
 
+from harness.analyse.curve import Observation
 from harness.analyse.delays import DelayRow, Offset, clock_offset, pairs_of, rows
 from harness.analyse.join import Joiner
-from harness.analyse.survival import Observation
 from harness.model import ACTOR, CLOUDTRAIL, SERVER_ACCESS, Call, CellKey, Delivery, Record, Role
 
 NUMBERS = count(1)
@@ -27,6 +27,7 @@ CLOUDTRAIL_FACTS: dict[str, Any] = {
     "absence_seconds": {CLOUDTRAIL: 3600.0},
     "polled_at": {CLOUDTRAIL: (T0 + seconds(7200)).isoformat()},
 }
+UNSTAMPED = FACTS | {"without_arrival_stamps": [SERVER_ACCESS]}
 Arrival = tuple[Record, Delivery]
 Polls = Mapping[str, Sequence[datetime]]
 NO_POLLS: Polls = {}
@@ -169,7 +170,13 @@ def test_without_arrival_stamps_a_delay_lies_between_two_polls(sent: float, expe
     """The poll at 120 saw it, at 121, and the one at 60 did not."""
     call = called(sent)
     polls = {SERVER_ACCESS: [T0 + seconds(at) for at in (0, 60, 120, 180)]}
-    assert total([call], [arrived(call, 121)], polls=polls).observations == (expected,)
+    assert total([call], [arrived(call, 121)], UNSTAMPED, polls).observations == (expected,)
+
+
+def test_polls_do_not_matter_where_there_are_arrival_stamps() -> None:
+    call = called(30)
+    polls = {SERVER_ACCESS: [T0 + seconds(at) for at in (0, 60, 120)]}
+    assert total([call], [arrived(call, 121)], FACTS, polls).observations == (Observation.exact(91.5),)
 
 
 @pytest.mark.parametrize(("complete", "expected"), [((), (0, 111)), ((0,), (0, 111)), ((0, 60), (0, 111))])
@@ -179,7 +186,7 @@ def test_what_a_failed_poll_saw_has_an_interval_that_is_rather_too_wide(
     """The poll at 120 saw it, and then failed."""
     call = called(10)
     polls = {SERVER_ACCESS: [T0 + seconds(at) for at in complete]}
-    assert total([call], [arrived(call, 121)], polls=polls).observations == (Observation(*expected),)
+    assert total([call], [arrived(call, 121)], UNSTAMPED, polls).observations == (Observation(*expected),)
 
 
 # What counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -11,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from harness.analyse.curve import Curve, Measured, Observation, Z
 from harness.analyse.survival import (
+    BIAS_SECONDS,
+    BIAS_SHARE,
     QUANTILES,
+    TOO_SELDOM,
+    TOO_SHORT,
     WITHIN_SECONDS,
     Estimate,
-    Measured,
-    Observation,
     compare,
     estimate,
     loss,
@@ -100,7 +104,7 @@ def test_a_share_beyond_the_watching_is_not_told_but_bounded_from_below() -> Non
     ("delays", "median"), [((7, 9, 8), 8), ((4, 1, 3, 2), 2.5), ((5, 5, 5, 5), 5), ((1, 2, 3, 4, 100), 3)]
 )
 def test_the_median_is_the_textbooks(delays: tuple[float, ...], median: float) -> None:
-    assert estimated(*map(exact, delays)).quantiles[0.5].value == pytest.approx(median)
+    assert Curve([*map(exact, delays)], 0.5).quantile(0.5).value == pytest.approx(median)
 
 
 def test_limits_of_the_median_lie_between_the_order_statistics_of_the_sign_test() -> None:
@@ -113,7 +117,7 @@ def test_limits_of_the_median_lie_between_the_order_statistics_of_the_sign_test(
 
 
 def test_with_censoring_the_median_is_where_the_curve_comes_to_one_half() -> None:
-    told = estimated(*TREATED).quantiles[0.5]
+    told = Curve(TREATED, 0.5).quantile(0.5)
     assert told.value == pytest.approx(23, abs=1)  # 0.538 before week 23, 0.448 from then on
     assert told.low == pytest.approx(13, abs=1)  # as in the textbooks: 95 % limits from 13 on, without an end
     assert told.high is None
@@ -131,24 +135,102 @@ def test_a_single_delay_tells_no_quantile_and_a_long_one_at_least() -> None:
 @pytest.mark.parametrize(("share", "enough"), [(0.5, 3), (0.9, 17), (0.95, 34), (0.99, 168)])
 def test_a_quantile_needs_a_longer_delay_than_itself(share: float, enough: int) -> None:
     for n, told in ((enough - 2, False), (enough + 1, True)):
-        found = estimated(*(exact(float(rank)) for rank in range(1, n + 1)))
-        assert (found.quantiles[share].value is not None) == told, n
+        curve = Curve([exact(float(rank)) for rank in range(1, n + 1)], 0.5)
+        assert (curve.quantile(share).value is not None) == told, n
 
 
 def test_a_two_sided_interval_of_p99_needs_368_delays() -> None:
     """0.99 to the power of 367 is 2.5 %: so likely is it that none of so many is longer."""
     for n, closed in ((366, False), (368, True)):
         told = estimated(*(exact(float(rank)) for rank in range(n))).quantiles[0.99]
-        assert told.value is not None
         assert told.low is not None
-        assert (told.high is not None) == closed
+        assert (told.high is not None) == (told.value is not None) == closed
 
 
 def test_what_lies_beyond_the_watching_is_not_told_as_a_number() -> None:
-    found = estimated(*(exact(float(n)) for n in range(60)), *[censored(60.0)] * 40)
-    assert found.quantiles[0.5].value == pytest.approx(49.5, abs=1)
+    found = estimated(*(exact(100.0 + n) for n in range(70)), *[censored(170.0)] * 30)
+    assert found.quantiles[0.5].value == pytest.approx(149.5, abs=1)
     for share in (0.9, 0.95, 0.99):
-        assert found.quantiles[share] == Measured(None, 59.0, None)
+        assert found.quantiles[share] == Measured(None, 169.0, None)
+        assert found.not_told[share] == TOO_SHORT
+
+
+# Which quantiles are told as numbers
+
+
+def logarithmic(n: int, sigma: float) -> list[Observation]:
+    """Return n delays that lie as a log-normal distribution would have them, around 200 s."""
+    return [exact(200 * math.exp(sigma * stats.norm.ppf((rank + 0.5) / n))) for rank in range(n)]
+
+
+@quick
+@given(mixed(), st.floats(0.001, 1))
+def test_a_quantile_is_told_where_both_limits_are_near_and_else_the_reason_is(
+    observations: list[Observation], unit: float
+) -> None:
+    observations = [Observation(o.lower_seconds * unit, o.upper_seconds * unit) for o in observations]
+    found, curve = estimated(*observations), Curve(observations, 0.5)
+    for share, told in found.quantiles.items():
+        every = curve.quantile(share)
+        assert (told.low, told.high) == (every.low, every.high)
+        assert (told.value is None) == bool(found.not_told.get(share))
+        if every.low is None or every.high is None or every.value is None:
+            assert told.value is None
+        else:
+            deviation = (every.high - every.low) / (2 * Z)
+            near = deviation <= max(BIAS_SECONDS, math.sqrt(2 * BIAS_SHARE) * every.value)
+            assert told.value == (every.value if near else None)
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.5])
+@pytest.mark.parametrize(("share", "closed"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
+def test_about_as_many_calls_are_needed_as_the_reason_says(share: float, closed: int, sigma: float) -> None:
+    """Of a log-normal distribution, as many as bring the relative deviation of the quantile to 14 %."""
+    score = stats.norm.ppf(share)
+    enough = max(closed, sigma**2 * share * (1 - share) / stats.norm.pdf(score) ** 2 / (2 * BIAS_SHARE))
+    few = estimated(*logarithmic(max(closed, round(0.6 * enough)), sigma))
+    if why := few.not_told.get(share):
+        needed = int(re.fullmatch("about ([0-9,]+) calls are needed", why)[1].replace(",", ""))  # type: ignore[index]
+        assert 0.8 * enough < needed < 2.5 * enough
+    else:
+        assert closed > 0.6 * enough
+    many = estimated(*logarithmic(round(2.5 * enough), sigma))
+    assert many.quantiles[share].value == pytest.approx(200 * math.exp(sigma * score), rel=0.03)
+
+
+@pytest.mark.parametrize(("n", "needed"), [(1, 6), (4, 6), (5, 6)])
+def test_of_a_handful_the_reason_names_what_an_interval_needs_at_least(n: int, needed: int) -> None:
+    why = estimated(*(exact(100.0) for _ in range(n))).not_told[0.5]
+    assert why == f"about {needed} calls are needed"
+
+
+def test_lost_records_leave_a_quantile_untold_however_many_calls() -> None:
+    found = estimated(*logarithmic(980, 0.3), *[censored(14_400.0)] * 20)
+    assert found.not_told == {0.99: TOO_SHORT}
+
+
+def test_within_a_second_few_calls_do() -> None:
+    """Of delays around 2 s, the median of 20 is far from 1 %, and within 1 s."""
+    found = estimated(*(exact(0.2 * rank) for rank in range(1, 21)))
+    assert found.quantiles[0.5].value == pytest.approx(2.1)
+
+
+def test_delays_around_zero_are_told_in_seconds() -> None:
+    """The client's clock may be off by more than a record takes."""
+    found = estimated(*(exact(0.1 * rank - 1) for rank in range(20)))
+    assert found.quantiles[0.5].value == pytest.approx(-0.05)
+    assert estimated(*(exact(10.0 * rank - 100) for rank in range(20))).quantiles[0.5].value is None
+
+
+@pytest.mark.parametrize(("apart", "why"), [(60.0, TOO_SELDOM), (20.0, TOO_SELDOM), (9.0, None)])
+def test_intervals_between_polls_tell_a_number_where_they_are_short_beside_it(apart: float, why: str | None) -> None:
+    """Of 500 s, 1 % is half of 10 s."""
+    at = [500 + 0.1 * rank for rank in range(-50, 51)]
+    found = estimated(*(Observation(a - apart / 2, a + apart / 2) for a in at))
+    assert found.not_told.get(0.5) == why
+    assert (found.quantiles[0.5].value is None) == bool(why)
+    assert found.quantiles[0.5].low == pytest.approx(500 - apart / 2, abs=2)
+    assert found.quantiles[0.5].high == pytest.approx(500 + apart / 2, abs=2)
 
 
 def test_where_hardly_any_delay_is_still_followed_nothing_is_read_from_the_curve() -> None:
@@ -302,6 +384,7 @@ def test_the_test_of_two_groups_agrees_with_the_textbook() -> None:
 def test_the_mean_difference_is_that_of_the_means_where_all_ended() -> None:
     found = compare([*map(exact, (1, 2, 3))], [*map(exact, (2, 4, 6))])
     assert found is not None
+    assert found.medians == pytest.approx((2, 4))
     # Welch: s2/n = 1/3 and 4/3, 2.94 degrees of freedom.
     half = stats.t.ppf(0.975, 2.94117647) * math.sqrt(5 / 3)
     told = found.mean_difference_seconds

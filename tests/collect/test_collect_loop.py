@@ -220,7 +220,7 @@ def test_the_beginnings_of_complete_polls_are_kept(site: Site, journal: Journal)
     channel.failures = [refused("SlowDown")]
     loop.run(T0 + seconds(180))
     assert channel.polls == [T0 + seconds(n) for n in (0, 60, 120, 180)]
-    assert journal.polls("fake") == [T0 + seconds(n) for n in (0, 60, 180)]
+    assert journal.polls() == {"fake": [T0 + seconds(n) for n in (0, 60, 180)]}
 
 
 def test_secrets_are_masked_before_anything_is_kept(site: Site, journal: Journal) -> None:

@@ -63,18 +63,40 @@ def tables(text: str) -> list[list[str]]:
 
 
 def test_a_class_has_its_numbers_with_their_limits_in_all_three_files(tmp_path: Path) -> None:
-    rows, document, page = written(result(tmp_path, *(float(60 * n) for n in range(1, 41))))
+    rows, document, page = written(result(tmp_path, *(float(600 + 60 * n) for n in range(1, 41))))
     row, nested = rows[0], document["rows"][0]
     assert (row["channel"], row["region"], row["category"], row["access"]) == (SERVER_ACCESS, "us-east-1", "all", "all")
     assert (row["calls"], row["logged"], row["missing"], row["censored"]) == ("40", "40", "0", "0")
-    assert float(row["p50_seconds"]) == pytest.approx(60 * 20.5 + 0.5)
+    assert float(row["p50_seconds"]) == pytest.approx(600 + 60 * 20.5 + 0.5)
     assert float(row["p50_low_seconds"]) < float(row["p50_seconds"]) < float(row["p50_high_seconds"])
-    assert (float(row["within_15m"]), float(row["within_60m"]), row["logged_share"]) == (0.35, 1.0, "1.0")
+    assert (float(row["within_15m"]), float(row["within_60m"]), row["logged_share"]) == (0.1, 1.0, "1.0")
     assert float(row["lost_below"]) == pytest.approx(1 - 0.05 ** (1 / 40), abs=1e-6)
     assert nested["quantile_seconds"]["p50"]["value"] == float(row["p50_seconds"])
     assert nested["share"]["within_15m"]["low"] == float(row["within_15m_low"])
-    assert nested["max_seconds"] == {"value": 2400.5, "low": 2400.5, "high": None}
-    assert tables(page)[1][:4] == ["all", "40", "20.5 min (14.3 to 26.7)", "36.6 min (32.5 to 39.7)"]
+    assert nested["max_seconds"] == {"value": 3000.5, "low": 3000.5, "high": None}
+    assert tables(page)[1][:4] == ["all", "40", "30.5 min (24.3 to 36.7)", "46.6 min (42.5 to 49.7)"]
+
+
+def test_a_quantile_of_too_few_calls_is_an_interval_with_the_reason_in_all_three_files(tmp_path: Path) -> None:
+    rows, document, page = written(result(tmp_path, *(float(60 * n) for n in range(1, 41))))
+    assert (rows[0]["p50_seconds"], rows[0]["p90_not_told"]) == ("", "")
+    assert 2190 < float(rows[0]["p90_seconds"]) < 2200
+    assert 860 < float(rows[0]["p50_low_seconds"]) < 870
+    assert rows[0]["p50_not_told"] == "about 47 calls are needed"
+    assert document["rows"][0]["quantile_seconds"]["p50"]["value"] is None
+    assert document["rows"][0]["quantile_seconds"]["p50"]["not_told"] == rows[0]["p50_not_told"]
+    assert document["rows"][0]["quantile_seconds"]["p90"]["not_told"] is None
+    assert tables(page)[1][2:4] == ["14.3 to 26.7 min", "36.6 min (32.5 to 39.7)"]
+    assert "- all, without a number: p50 (about 47 calls are needed), p95 (about 72 calls are needed), p99 (" in page
+
+
+def test_quantiles_without_a_number_for_the_same_reason_are_named_together(tmp_path: Path) -> None:
+    page = written(result(tmp_path, *[60.0] * 3, *[None] * 7))[2]
+    assert "- all, without a number: p50, p90, p95, p99 (the watching ended before it, or records are lost)\n" in page
+
+
+def test_a_page_on_which_every_quantile_is_a_number_gives_no_reasons(tmp_path: Path) -> None:
+    assert "without a number" not in written(result(tmp_path, *[60.0] * 400))[2]
 
 
 def test_what_is_not_estimable_is_empty_and_never_a_number(tmp_path: Path) -> None:
