@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from harness.model import CLOUDTRAIL, SERVER_ACCESS, Record
+from harness.model import CLOUDTRAIL, EVENT_CHANNELS, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class FieldClass:
 
 _OTHER = FieldClass("format")
 _RELATED = {
-    (SERVER_ACCESS, "operation"): {"REST.COPY.OBJECT_GET", "REST.COPY.PART_GET", "BATCH.DELETE.OBJECT"},
-    (CLOUDTRAIL, "eventType"): {"AwsServiceEvent"},
-    (CLOUDTRAIL, "sourceIPAddress"): {"AWS Internal"},
+    "operation": {"REST.COPY.OBJECT_GET", "REST.COPY.PART_GET", "BATCH.DELETE.OBJECT"},
+    "eventType": {"AwsServiceEvent"},
+    "sourceIPAddress": {"AWS Internal"},
 }
 """Values that mark a record as one of something inside the call: a copy's source read, one key of a batch delete
 (S3 User Guide, server access log format; CloudTrail User Guide, record contents, April 2026)."""
@@ -36,8 +36,7 @@ _RELATED = {
 
 def is_related(record: Record) -> bool:
     """Tell whether a record is about something inside its call, and not about the call itself."""
-    marks = ((name, values) for (channel, name), values in _RELATED.items() if channel == record.channel)
-    return any(record.fields.get(name) in values for name, values in marks)
+    return any(record.fields.get(name) in values for name, values in _RELATED.items())
 
 
 @cache
@@ -48,5 +47,8 @@ def _table() -> Mapping[tuple[str, str], FieldClass]:
 
 
 def field_class(channel: str, name: str) -> FieldClass:
-    """Return the class of a field of a channel."""
-    return _table().get((channel, name), _OTHER)
+    """Return the class of a field of a channel; a CloudTrail event has CloudTrail's fields wherever it arrives."""
+    table = _table()
+    if channel in EVENT_CHANNELS and (channel, name) not in table:
+        channel = CLOUDTRAIL
+    return table.get((channel, name), _OTHER)

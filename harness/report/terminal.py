@@ -48,6 +48,8 @@ _PLAIN_EVERY = 20
 _MAX_WARNINGS = 10
 _MAX_NAMED = 4
 _NARROWEST = 16
+_MOST_NAMED = 3
+"""Channels that there is room for with the names of their records."""
 _DELAY_WIDTH = 7
 
 
@@ -157,7 +159,8 @@ def console() -> Console:
 def show_matrix(console: Console, result: Result) -> None:
     """Print the whole matrix, one row per operation and variant, then the summary.
 
-    A name that equals the operation's is shown as ``=``, so that those which differ stand out.
+    A name that equals the operation's is shown as ``=``, so that those which differ stand out. Many channels leave no
+    room for names: then there is a sign and a delay for each.
     """
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
     _line(console, "Coverage matrix", "bold")
@@ -166,28 +169,50 @@ def show_matrix(console: Console, result: Result) -> None:
     _line(console, f"{signs}; = logged under the operation's own name; delays are medians", "bright_black")
     first = _first_variants(result)
     shown = [cell for cell in result.cells if cell.variant == first[cell.operation] and not _is_excluded(cell)]
-    texts = {"operation": [_row_name(c) for c in shown]}
-    texts |= {channel: [_cell(c).plain for c in shown if c.channel == channel] for channel in channels}
-    room = console.width - len(channels) * _DELAY_WIDTH - len(texts) - 1
-    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in shown:
+        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
+    if len(channels) > _MOST_NAMED:
+        _fill_narrow(table, channels, rows)
+    else:
+        _fill_wide(table, channels, rows, console.width)
+    console.print(table)
+    if len(result.cells) > len(shown):
+        _show_variants(console, result)
+    show_summary(console, result)
+
+
+def _fill_wide(table: Table, channels: list[str], rows: dict[str, dict[str, Cell]], width: int) -> None:
+    """Give each channel a column of signs and names and one of delays."""
+    texts = {"operation": list(rows)}
+    texts |= {channel: [_cell(cells[channel]).plain for cells in rows.values()] for channel in channels}
+    room = width - len(channels) * _DELAY_WIDTH - len(texts) - 1
+    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
     table.add_column("operation", overflow="fold", width=widths["operation"])
     for channel in channels:
         table.add_column(channel, overflow="fold", width=widths[channel])
         table.add_column("delay", justify="right", no_wrap=True, width=_DELAY_WIDTH - 1)
-    rows: dict[str, dict[str, Cell]] = {}
-    for cell in shown:
-        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
     for name, cells in rows.items():
         named = [Text(visible(name))]
         for channel in channels:
             delay = cells[channel].delay
             named += [_cell(cells[channel]), Text(span(delay.median_seconds) if delay else "", style="bright_black")]
         table.add_row(*named)
-    console.print(table)
-    if len(result.cells) > len(shown):
-        _show_variants(console, result)
-    show_summary(console, result)
+
+
+def _fill_narrow(table: Table, channels: list[str], rows: dict[str, dict[str, Cell]]) -> None:
+    """Give each channel one column of signs and delays, its own name broken at the hyphens."""
+    table.add_column("operation", overflow="fold", min_width=_NARROWEST)
+    for channel in channels:
+        table.add_column(channel.replace("-", "\n"), no_wrap=True)
+    for name, cells in rows.items():
+        told = [Text(visible(name))]
+        for channel in channels:
+            sign, style = _LOOK[cells[channel].verdict]
+            delay = cells[channel].delay
+            told.append(Text(f"{sign} {span(delay.median_seconds)}" if delay else sign, style=style))
+        table.add_row(*told)
 
 
 def _first_variants(result: Result) -> dict[str, str]:

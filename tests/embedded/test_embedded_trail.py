@@ -139,7 +139,7 @@ def advanced(*conditions: tuple[str, str, list[str]]) -> dict[str, Any]:
 
 
 def test_selectors_choose_the_data_events(world: World) -> None:
-    """The same calls for every four trails, each with its own selectors: there may be five at once, one is left over."""
+    """The same calls for every four trails, each with its own selectors: there may be five at once."""
     one, other = world.bucket("one"), world.bucket("other")
     arn = f"arn:aws:s3:::{one}/"
     selections = {
