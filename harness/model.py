@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -185,18 +185,28 @@ class Reject:
     offset: int | None = None
 
 
+Ours = Callable[[str, str | None], bool]
+"""Tells from a record's text and request id whether it may be the run's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a format made of one delivery's bytes."""
+    """What a format made of one delivery's bytes.
+
+    Attributes:
+        foreign: How many further records it had that are nobody's here: counted, not read.
+    """
 
     records: tuple[Record, ...] = ()
     rejects: tuple[Reject, ...] = ()
+    foreign: int = 0
 
     def within(self, channel: str) -> Parsed:
         """Return the same as records and rejects of another channel that delivers them in the same format."""
         return Parsed(
             tuple(replace(record, channel=channel) for record in self.records),
             tuple(replace(reject, channel=channel) for reject in self.rejects),
+            self.foreign,
         )
 
 

@@ -16,11 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
-from harness.analyse.join import Joiner
+from harness.analyse.join import Joiner, ours_of
 from harness.analyse.payload import sent_leaves
 from harness.channels import DEFAULT, Channel, channels
 from harness.channels.setup import switch_on, those_that_can
-from harness.collect.loop import Collector, Outstanding
+from harness.collect.loop import Collector, Outstanding, polling_cost
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.errors import JournalError, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
@@ -308,11 +308,14 @@ class Run:
         def outstanding(polled_at: Mapping[str, datetime]) -> Outstanding:
             return _outstanding(self._channels, subjects, controls, joiner, polled_at)
 
-        collector = Collector(site, self._channels, take=joiner.add, outstanding=outstanding)
-        deadline = self.target.clock.now() + self.options.deadline
+        ours = ours_of(site.run_id, calls)
+        collector = Collector(site, self._channels, take=joiner.add, outstanding=outstanding, ours=ours)
+        began = self.target.clock.now()
+        deadline = began + self.options.deadline
         with recorder.purpose(Role.POLL):
             for event in collector.run(deadline):
                 self.journal.note("polled_at", {k: v.isoformat() for k, v in collector.polled_at.items()})
+                self.journal.note("polling_cost", polling_cost(collector, began))
                 yield event
 
     def _analyse(self) -> Result:
@@ -379,6 +382,7 @@ def read(journal: Journal, folder: Path) -> Result:
     if "absence_seconds" not in facts:
         raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
     failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
+    deliveries = journal.delivery_counts()
     skipped: dict[str, str] = facts.get("skipped_channels", {})
     cells = matrix.build(
         planned=journal.planned(),
@@ -394,8 +398,8 @@ def read(journal: Journal, folder: Path) -> Result:
         cells=cells,
         calls=calls,
         paired=paired,
-        unmatched=joiner.unmatched,
-        deliveries=journal.delivery_counts(),
+        unmatched=joiner.unmatched + sum(counts["foreign"] for counts in deliveries.values()),
+        deliveries=deliveries,
         rejects=journal.rejects(),
         polls=journal.polls(),
     )

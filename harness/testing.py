@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from harness.channels import Permission, PollPolicy, Price
 from harness.environment.site import Site
-from harness.model import Delivery, Parsed
+from harness.model import Delivery, Ours, Parsed
 
 
 @dataclass(slots=True)
@@ -80,6 +80,6 @@ class FakeChannel:
                 arrived_at = delivery.arrived_at if self.policy.arrival_stamps else seen_at
                 yield replace(delivery, arrived_at=arrived_at, seen_at=seen_at)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Return what was scheduled for the delivery."""
         return next(parsed for each, parsed in self.scheduled if each.name == delivery.name)

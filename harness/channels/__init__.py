@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from harness.environment.site import Site
-from harness.model import CLOUDTRAIL, SERVER_ACCESS, Delivery, Parsed
+from harness.model import CLOUDTRAIL, SERVER_ACCESS, Delivery, Ours, Parsed
 
 DEFAULT = (SERVER_ACCESS, CLOUDTRAIL)
 """The channels of a run that names none: the two classic ones."""
@@ -115,8 +115,12 @@ class Channel(Protocol):
         """
         ...
 
-    def parse(self, delivery: Delivery) -> Parsed:
-        """Return the records and rejects of a delivery."""
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
+        """Return the records and rejects of a delivery.
+
+        Args:
+            ours: Where a channel shows more than the run's buckets: which records to read; the others are counted.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from harness.channels.log_objects import LogFolder, new_objects
 from harness.channels.trail import TRAIL, TRAIL_PRICES, make_trail, trail_problem
 from harness.environment.site import Site
 from harness.formats import cloudtrail
-from harness.model import CLOUDTRAIL, Delivery, Parsed
+from harness.model import CLOUDTRAIL, Delivery, Ours, Parsed
 
 TREE = "CloudTrail"
 NETWORK_TREE = "CloudTrail-NetworkActivity"
@@ -61,6 +61,6 @@ class CloudTrailChannel:
         )
         return new_objects(site.s3, site.clock, self.name, site.trail_bucket, folder, since, known)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log file."""
-        return Parsed() if delivery.body is None else cloudtrail.parse(delivery.body)
+        return Parsed() if delivery.body is None else cloudtrail.parse(delivery.body, ours)

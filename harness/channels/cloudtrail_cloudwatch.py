@@ -16,7 +16,7 @@ from harness.channels.trail import TRAIL, TRAIL_ARN, TRAIL_PRICES, make_trail, t
 from harness.environment.removal import unlink_log_group
 from harness.environment.site import TAG_KEY, Site, code_of
 from harness.formats import cloudtrail
-from harness.model import CLOUDTRAIL_CLOUDWATCH, Delivery, Parsed
+from harness.model import CLOUDTRAIL_CLOUDWATCH, Delivery, Ours, Parsed
 
 _SERVICE = "cloudtrail.amazonaws.com"
 _NOT_YET = ("InvalidCloudWatchLogsRoleArnException", "InvalidCloudWatchLogsLogGroupArnException")
@@ -100,9 +100,9 @@ class CloudTrailCloudWatchChannel:
         """Yield new log events; their timestamp is that of their delivery."""
         return new_log_events(site, self.name, _group(site), since, OVERLAP, known)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log event."""
-        return cloudtrail.parse(delivery.body or b"").within(self.name)
+        return cloudtrail.parse(delivery.body or b"", ours).within(self.name)
 
 
 def _group(site: Site) -> str:

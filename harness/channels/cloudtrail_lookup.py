@@ -13,7 +13,7 @@ from harness.channels import Permission, PollPolicy, Price
 from harness.channels.token_bucket import TokenBucket
 from harness.environment.site import Site, code_of
 from harness.formats import cloudtrail
-from harness.model import CLOUDTRAIL_LOOKUP, Delivery, Parsed
+from harness.model import CLOUDTRAIL_LOOKUP, Delivery, Ours, Parsed
 
 REQUESTS_PER_SECOND = 2.0
 """For an account and a Region (CloudTrail API Reference, LookupEvents, April 2026)."""
@@ -83,9 +83,9 @@ class CloudTrailLookupChannel:
                     channel=self.name, name=name, arrived_at=now, seen_at=now, size_bytes=len(body), body=body
                 )
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse an event."""
-        return cloudtrail.parse(delivery.body or b"").within(self.name)
+        return cloudtrail.parse(delivery.body or b"", ours).within(self.name)
 
     def _pages(self, site: Site, **asked: Any) -> Iterator[dict[str, Any]]:
         token: dict[str, str] = {}

@@ -12,7 +12,7 @@ from harness.channels.trail import TRAIL, TRAIL_PRICES, make_trail, trail_proble
 from harness.environment.site import TAG_KEY, Site
 from harness.errors import PreflightError
 from harness.formats import eventbridge
-from harness.model import EVENTBRIDGE, Delivery, Parsed
+from harness.model import EVENTBRIDGE, Delivery, Ours, Parsed
 
 TARGET = "queue"
 """The id of the rule's one target."""
@@ -86,9 +86,9 @@ class EventBridgeChannel:
         """Yield new messages."""
         return new_messages(site, self.name, _queue(site), known)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a message."""
-        return eventbridge.parse(delivery.body or b"")
+        return eventbridge.parse(delivery.body or b"", ours)
 
 
 def _queue(site: Site) -> str:

@@ -9,7 +9,7 @@ from harness.channels import Permission, PollPolicy, Price
 from harness.channels.queues import LOOKS, QUEUE, QUEUE_PRICES, make_queue, new_messages
 from harness.environment.site import Site
 from harness.formats import s3_notification
-from harness.model import S3_NOTIFICATION, Delivery, Parsed
+from harness.model import S3_NOTIFICATION, Delivery, Ours, Parsed
 
 EVENTS = (
     "s3:ObjectCreated:*",
@@ -69,7 +69,7 @@ class S3NotificationChannel:
         """Yield new messages."""
         return new_messages(site, self.name, _queue(site), known)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a message."""
         return s3_notification.parse(delivery.body or b"")
 

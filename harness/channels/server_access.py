@@ -10,7 +10,7 @@ from harness.channels import Permission, PollPolicy, Price
 from harness.channels.log_objects import LOG_BUCKET, LogFolder, new_objects
 from harness.environment.site import Site
 from harness.formats import server_access
-from harness.model import SERVER_ACCESS, Delivery, Parsed
+from harness.model import SERVER_ACCESS, Delivery, Ours, Parsed
 
 PREFIX = "sal/"
 # One flat folder whose names begin with the delivery time: one listing a poll, however many source buckets there are.
@@ -71,6 +71,6 @@ class ServerAccessChannel:
         """Yield new log objects."""
         return new_objects(site.s3, site.clock, self.name, site.log_bucket, FOLDER, since, known)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log object."""
         return server_access.parse(delivery.body or b"")

@@ -12,7 +12,7 @@ from harness.channels.log_events import LOOKS, log_group_permissions, make_log_g
 from harness.environment.removal import delete_delivery
 from harness.environment.site import TAG_KEY, Site
 from harness.formats import server_access_json
-from harness.model import SERVER_ACCESS_CLOUDWATCH, Delivery, Parsed
+from harness.model import SERVER_ACCESS_CLOUDWATCH, Delivery, Ours, Parsed
 
 LOG_TYPE = "S3_SERVER_ACCESS_LOGS"
 _GUIDE = "S3 User Guide, delivering server access logs to CloudWatch Logs, July 2026"
@@ -125,7 +125,7 @@ class ServerAccessCloudWatchChannel:
         overlap = timedelta(seconds=self.policy.absence_seconds)
         return new_log_events(site, self.name, _group(site), since, overlap, known)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log event."""
         return server_access_json.parse(delivery.body or b"")
 

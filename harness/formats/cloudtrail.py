@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from harness.formats.text import MAX_REJECT_BYTES, capped, clean, integer, number, time
-from harness.model import CLOUDTRAIL, FieldValue, Parsed, Record, Reject
+from harness.model import CLOUDTRAIL, FieldValue, Ours, Parsed, Record, Reject
 
 MAX_DECOMPRESSED_BYTES = 256 * 2**20  # AWS writes at most 50 MB a file (CloudTrail User Guide, quotas, April 2026)
 MAX_DEPTH = 64  # levels; far above any S3 record, far below every Python's recursion limit
@@ -39,11 +39,12 @@ class _Broken(str):
 _CUT = _Broken("truncated")
 
 
-def parse(data: bytes, *, compressed: bool | None = None) -> Parsed:
+def parse(data: bytes, ours: Ours | None = None, *, compressed: bool | None = None) -> Parsed:
     """Parse one log file: ``{"Records": […]}``, a bare list, or one record or file a line.
 
     Args:
         data: The bytes of the file.
+        ours: Which events to read, of those that are any; None for all. A trail shows the whole account.
         compressed: Whether they are gzip; None looks at the first two bytes.
 
     Returns:
@@ -55,23 +56,26 @@ def parse(data: bytes, *, compressed: bool | None = None) -> Parsed:
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")
     records: list[Record] = []
     rejects: list[Reject] = []
-    cut_text = ""
+    cut_text, foreign = "", 0
     for offset, (raw, value) in enumerate(_entries(text)):
         if value is _CUT:
             problem, cut_text = problem or _CUT, raw
+            continue
+        if ours and _text(value, "eventName") and not ours(raw, _text(value, "requestID")):
+            foreign += 1
             continue
         entry = _record(raw, value, offset)
         if isinstance(entry, Record):
             records.append(entry)
         else:
             rejects.append(entry)
-    if not (problem or records or rejects or text.strip()):
+    if not (problem or text.strip()):
         problem = "the file is empty"
     if problem:
-        place = len(records) + len(rejects) if text else None
+        place = len(records) + len(rejects) + foreign if text else None
         unread = cut_text if text else data[:MAX_REJECT_BYTES].decode("utf-8", "backslashreplace")
-        rejects.append(_reject(f"{problem}: {len(records)} records recovered", unread, place))
-    return Parsed(tuple(records), tuple(rejects))
+        rejects.append(_reject(f"{problem}: {len(records) + foreign} records recovered", unread, place))
+    return Parsed(tuple(records), tuple(rejects), foreign)
 
 
 def _inflate(data: bytes) -> tuple[bytes, str]:

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from harness.formats import cloudtrail
 from harness.formats.text import capped, clean, integer, number
-from harness.model import EVENTBRIDGE, FieldValue, Parsed, Reject
+from harness.model import EVENTBRIDGE, FieldValue, Ours, Parsed, Reject
 
 _ENVELOPE = ("id", "detail-type", "source", "account", "time", "region", "version")
 
 
-def parse(data: bytes) -> Parsed:
-    """Parse one message."""
+def parse(data: bytes, ours: Ours | None = None) -> Parsed:
+    """Parse one message; one that is not ``ours`` is only counted."""
     text = data.decode("utf-8", "backslashreplace")
     try:
         message = json.loads(text, parse_int=integer, parse_float=number, parse_constant=str)
@@ -31,9 +31,9 @@ def parse(data: bytes) -> Parsed:
     envelope: dict[str, FieldValue] = {
         f"envelope.{name}": clean(str(message[name])) for name in _ENVELOPE if message.get(name) is not None
     }
-    parsed = cloudtrail.parse(detail.encode()).within(EVENTBRIDGE)
+    parsed = cloudtrail.parse(detail.encode(), ours).within(EVENTBRIDGE)
     records = tuple(replace(each, raw=text, fields={**each.fields, **envelope}) for each in parsed.records)
-    return Parsed(records, parsed.rejects)
+    return Parsed(records, parsed.rejects, parsed.foreign)
 
 
 def _rejected(reason: str, text: str) -> Parsed:

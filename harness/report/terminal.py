@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from statistics import median
 from types import TracebackType
 from typing import Literal, Self
@@ -166,7 +167,8 @@ def show_matrix(console: Console, result: Result) -> None:
     _line(console, "Coverage matrix", "bold")
     _line(console, result.headline)
     signs = ", ".join(f"{sign} {verdict.value}" for verdict, (sign, _) in _LOOK.items())
-    _line(console, f"{signs}; = logged under the operation's own name; delays are medians", "bright_black")
+    names = "names are in matrix.md" if len(channels) > _MOST_NAMED else "= logged under the operation's own name"
+    _line(console, f"{signs}; {names}; delays are medians", "bright_black")
     first = _first_variants(result)
     shown = [cell for cell in result.cells if cell.variant == first[cell.operation] and not _is_excluded(cell)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -174,7 +176,7 @@ def show_matrix(console: Console, result: Result) -> None:
     for cell in shown:
         rows.setdefault(_row_name(cell), {})[cell.channel] = cell
     if len(channels) > _MOST_NAMED:
-        _fill_narrow(table, channels, rows)
+        _fill_narrow(table, channels, rows, result.facts.get("without_arrival_stamps", ()))
     else:
         _fill_wide(table, channels, rows, console.width)
     console.print(table)
@@ -201,8 +203,14 @@ def _fill_wide(table: Table, channels: list[str], rows: dict[str, dict[str, Cell
         table.add_row(*named)
 
 
-def _fill_narrow(table: Table, channels: list[str], rows: dict[str, dict[str, Cell]]) -> None:
-    """Give each channel one column of signs and delays, its own name broken at the hyphens."""
+def _fill_narrow(
+    table: Table, channels: list[str], rows: dict[str, dict[str, Cell]], unstamped: Collection[str]
+) -> None:
+    """Give each channel one column of signs and delays, its own name broken at the hyphens.
+
+    Args:
+        unstamped: Channels whose deliveries have no stamp: when a poll saw them is the latest that they can have come.
+    """
     table.add_column("operation", overflow="fold", min_width=_NARROWEST)
     for channel in channels:
         table.add_column(channel.replace("-", "\n"), no_wrap=True)
@@ -211,7 +219,8 @@ def _fill_narrow(table: Table, channels: list[str], rows: dict[str, dict[str, Ce
         for channel in channels:
             sign, style = _LOOK[cells[channel].verdict]
             delay = cells[channel].delay
-            told.append(Text(f"{sign} {span(delay.median_seconds)}" if delay else sign, style=style))
+            least = "≤ " if channel in unstamped else ""
+            told.append(Text(f"{sign} {least}{span(delay.median_seconds)}" if delay else sign, style=style))
         table.add_row(*told)
 
 
@@ -310,6 +319,10 @@ def show_summary(console: Console, result: Result) -> None:
             str(counts.get("rejects", 0)),
         )
     console.print(table)
+    cost = result.facts.get("polling_cost", {})
+    if cost:
+        told = ", ".join(f"{channel} {each['looks_an_hour']:g}" for channel, each in cost.items())
+        _line(console, f"Requests an hour that looked for new records: {told}", "bright_black")
     wrong = [cell for cell in result.cells if cell.wrong]
     if wrong:
         _line(console, f"{sum(len(c.wrong) for c in wrong)} wrong values in {len(wrong)} cells:", "red")
@@ -317,11 +330,13 @@ def show_summary(console: Console, result: Result) -> None:
             first = cell.wrong[0]
             told = f"{first['field']} is {first['seen']!r}, the call says {first['expected']!r}"
             _line(console, f"  {cell.operation}[{cell.variant}] {cell.channel}: {told}", "red")
+    every = ", ".join(dict.fromkeys(cell.channel for cell in result.cells))
     for (channels, verdict, why), operations in _notable(result).items():
+        where = "all channels" if channels == every and every.count(",") >= _MOST_NAMED else channels
         sign, style = _LOOK[verdict]
         named = ", ".join(operations[:_MAX_NAMED])
         more = f" and {len(operations) - _MAX_NAMED} more" if len(operations) > _MAX_NAMED else ""
-        _line(console, f"{sign} {verdict.value} in {channels}: {named}{more}: {why}", style)
+        _line(console, f"{sign} {verdict.value} in {where}: {named}{more}: {why}", style)
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
     executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
     planned = len({(c.operation, c.variant) for c in result.cells})
