@@ -103,6 +103,9 @@ _DEFAULTS: Mapping[str, Answer] = {
     "CopyObject": xml("CopyObjectResult"),
     "UploadPartCopy": xml("CopyPartResult"),
     "CompleteMultipartUpload": xml("CompleteMultipartUploadResult"),
+    "CreateDelivery": Answer(b'{"delivery": {"id": "delivery-1"}}'),
+    "DescribeConfigurationTemplates": Answer(b'{"configurationTemplates": [{"service": "s3"}]}'),
+    "GetQueueUrl": Answer(b'{"QueueUrl": "https://sqs.us-east-1.amazonaws.com/111122223333/queue"}'),
 }
 
 
@@ -176,7 +179,8 @@ class FakeAws:
         if isinstance(respond, Exception):
             raise respond
         if respond is None:
-            empty = {"cloudtrail": Answer(b"{}"), "iam": xml(f"{operation}Response", f"<{operation}Result/>")}
+            empty = dict.fromkeys(("cloudtrail", "logs", "eventbridge", "events", "sqs"), Answer(b"{}"))
+            empty |= {"iam": xml(f"{operation}Response", f"<{operation}Result/>")}
             respond = empty.get(service, Answer())
         answer = respond(request) if callable(respond) else respond
         number = len(self.sent)

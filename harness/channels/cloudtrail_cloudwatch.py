@@ -102,7 +102,7 @@ class CloudTrailCloudWatchChannel:
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log event."""
-        return cloudtrail.parse(delivery.body or b"", ours).within(self.name)
+        return Parsed() if delivery.body is None else cloudtrail.parse(delivery.body, ours).within(self.name)
 
 
 def _group(site: Site) -> str:

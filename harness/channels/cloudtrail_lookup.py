@@ -85,7 +85,7 @@ class CloudTrailLookupChannel:
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse an event."""
-        return cloudtrail.parse(delivery.body or b"", ours).within(self.name)
+        return Parsed() if delivery.body is None else cloudtrail.parse(delivery.body, ours).within(self.name)
 
     def _pages(self, site: Site, **asked: Any) -> Iterator[dict[str, Any]]:
         token: dict[str, str] = {}

@@ -88,7 +88,7 @@ class EventBridgeChannel:
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a message."""
-        return eventbridge.parse(delivery.body or b"", ours)
+        return Parsed() if delivery.body is None else eventbridge.parse(delivery.body, ours)
 
 
 def _queue(site: Site) -> str:

@@ -71,7 +71,7 @@ class S3NotificationChannel:
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a message."""
-        return s3_notification.parse(delivery.body or b"")
+        return Parsed() if delivery.body is None else s3_notification.parse(delivery.body)
 
 
 def _queue(site: Site) -> str:
