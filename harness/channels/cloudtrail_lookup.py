@@ -105,8 +105,7 @@ class CloudTrailLookupChannel:
             stop=stop_after_attempt(_THROTTLED_ATTEMPTS),
             reraise=True,
         ):
-            with attempt:
-                self._bucket.take()
+            with attempt, self._bucket:
                 answer: Mapping[str, Any] = client.lookup_events(**asked)
         return answer
 
