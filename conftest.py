@@ -11,6 +11,7 @@ import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 FACTOR = "3600"
+REQUESTER = "arn:aws:iam::999988887777:role/partner"
 """Compresses four hours of waiting into four seconds; what it does to the resolution is in docs/embedded.md."""
 
 
@@ -30,6 +31,6 @@ def command() -> Command:
 def full_run(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete run on the embedded target."""
     results = tmp_path_factory.mktemp("full")
-    done = command("run", "--factor", FACTOR, "--seed", "7", "--results", str(results))
+    done = command("run", "--factor", FACTOR, "--seed", "7", "--results", str(results), "--requester-role", REQUESTER)
     assert done.returncode == 0, done.stdout + done.stderr
     return results / "latest"

@@ -1,6 +1,6 @@
 """Simulation study of ``harness/analyse/survival.py``: known delays go in, what the estimates say of them comes out.
 
-    python benchmarks/delay_simulation.py                    # the tables of docs/measurement.md, half an hour
+    python benchmarks/delay_simulation.py                    # the tables of docs/measurement.md, 20 min
     python benchmarks/delay_simulation.py --repetitions 200  # a quick look
 
 Every repetition draws delays from a stated distribution, calls at times with microseconds, arrivals cut to whole
@@ -14,7 +14,7 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from multiprocessing import Pool
 
@@ -24,7 +24,7 @@ from scipy import optimize, special
 
 from harness.analyse.curve import Measured, Observation
 from harness.analyse.delay import STAMP_SECONDS
-from harness.analyse.survival import compare, estimate
+from harness.analyse.survival import QUANTILES, compare, estimate
 
 Numbers = NDArray[np.float64]
 
@@ -207,6 +207,22 @@ def cell(found: Found) -> str:
     return f"{100 * found.coverage:.1f}{mark} · {100 * found.mean_bias:+.1f}, {100 * found.median_bias:+.1f}{told}"
 
 
+def enough(case: Case) -> tuple[Case, list[int]]:
+    """Return per quantile from how many calls on, all uncensored, it is told as a number."""
+    delays, source, found = DISTRIBUTIONS[case.delays], case.source(), []
+    for share in QUANTILES:
+        n, told = 5.0, 0.0
+        while told < MOSTLY:
+            n *= 1.1
+            made = [
+                estimate(observe(source, delays.draw(source, int(n)), np.full(int(n), math.inf)))
+                for _ in range(case.repetitions)
+            ]
+            told = float(np.mean([share not in each.not_told for each in made if each]))
+        found.append(int(n))
+    return case, found
+
+
 def span(numbers: list[float]) -> str:
     return f"{min(numbers):.1%} to {max(numbers):.1%}"
 
@@ -279,14 +295,15 @@ def compared(case: Case) -> tuple[Case, list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=2000, help="of each case")
+    half = f"of each case; half as many from {SIZES[-1]} calls on"
+    parser.add_argument("--repetitions", type=int, default=2000, help=half)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
 
     def cases(kinds: list[tuple[str, float]], sizes: tuple[int, ...] = SIZES) -> list[Case]:
         return [
-            Case(delays, kind, censored, n, asked.repetitions, asked.seed)
+            Case(delays, kind, censored, n, asked.repetitions // (1 if n < SIZES[-1] else 2), asked.seed)
             for delays, (kind, censored), n in product(range(len(DISTRIBUTIONS)), kinds, sizes)
         ]
 
@@ -298,6 +315,11 @@ def main() -> None:
         for case, by_share, _ in results:
             print(f"| {case.name} | {case.n} | {' | '.join(cell(by_share[p]) for p in TOLD)} |")
         print("\n" + "\n".join(judge(results)))
+        print("\nCalls from which a quantile is a number in 95 % of the repetitions, without censoring.\n")
+        print(f"| delays | {' | '.join(f'p{100 * p:g}' for p in QUANTILES)} |\n|{'---|' * (1 + len(QUANTILES))}")
+        few = [replace(case, repetitions=max(20, case.repetitions // 10)) for case in cases(ends[:1], (0,))]
+        for case, calls in pool.imap(enough, few):
+            print(f"| {DISTRIBUTIONS[case.delays].name} | {' | '.join(f'{n:,}' for n in calls)} |")
         print("\nMedian of delays known as intervals between polls: coverage · mean bias, median bias (%).\n")
         print("| delays | polls every | n | p50 |\n|---|---|---|---|")
         for case, found in pool.imap(polled, cases([(kind, 0.0) for kind in POLLS], (100, 300))):

@@ -19,13 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import __version__, catalogue, scenario
-from harness.errors import ExitCode, InterruptedAgainError, LogjamError, UsageError
-from harness.events import RunFinished, ScenarioFinished
+from harness.errors import ExitCode, LogjamError, UsageError
 from harness.journal import FILE_NAME, Journal
+from harness.targets.choice import TargetName, Wanted, reopened, target_for
 from harness.targets.embedded import ACCESS_KEY_ID, DEFAULT_FACTOR, NOTE, SECRET_ACCESS_KEY, EmbeddedTarget
 
 if TYPE_CHECKING:
-    from harness.run import Options
+    from harness.selection import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,6 +49,14 @@ class TextOutput(StrEnum):
     JSON = "json"
 
 
+class PolicyOutput(StrEnum):
+    """Forms of ``policy``."""
+
+    JSON = "json"
+    CLOUDFORMATION = "cloudformation"
+    TERRAFORM = "terraform"
+
+
 class DiffOutput(StrEnum):
     """Forms of ``diff``."""
 
@@ -58,18 +66,24 @@ class DiffOutput(StrEnum):
     JUNIT = "junit"
 
 
-class TargetName(StrEnum):
-    """Where calls go."""
-
-    EMBEDDED = "embedded"
-
-
 _TYPER_INTERRUPTED = 130
 HEARTBEAT = ("PutObject", "GetBucketLocation")
 """A data event and a management event, both in the access log."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
+
+TargetOption = Annotated[TargetName, typer.Option(help="Where calls go (docs/aws.md, docs/localstack.md).")]
+ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Region; the profile's by default, us-east-1 elsewhere. Repeated: a run in each, side by side."),
+]
+RoleOption = Annotated[str | None, typer.Option(help="AWS: ARN of a role to assume with those credentials.")]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(help="LocalStack: its endpoint; AWS_ENDPOINT_URL, LOCALSTACK_HOST or localhost:4566 by default."),
+]
 
 
 def duration(text: str) -> timedelta:
@@ -114,7 +128,15 @@ def _common(
 
 @app.command()
 def run(
-    target: Annotated[TargetName, typer.Option(help="Where calls go.")] = TargetName.EMBEDDED,
+    context: typer.Context,
+    target: TargetOption = TargetName.EMBEDDED,
+    account: Annotated[
+        str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
+    ] = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    role: RoleOption = None,
+    endpoint_url: EndpointOption = None,
     channels: Annotated[
         list[str] | None, typer.Option(help="Channels to measure: server-access, cloudtrail; all by default.")
     ] = None,
@@ -140,6 +162,26 @@ def run(
         bool, typer.Option("--slow", help="Also wait for what S3 does by itself, for days: give --deadline 4d or more.")
     ] = False,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Stop after the last call: `resume` waits for the records, any day.")
+    ] = False,
+    canary: Annotated[
+        bool | None,
+        typer.Option(
+            "--canary/--no-canary",
+            help="Wait until each channel has shown a control record before the first call under test; by default on"
+            " AWS only.",
+        ),
+    ] = None,
+    leave_out_silent: Annotated[
+        bool, typer.Option("--leave-out-silent", help="Go on without a channel that shows no control record.")
+    ] = False,
+    requester_role: Annotated[
+        str | None, typer.Option(help="ARN of a role in another account, for calls across accounts (cross-account).")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
+    ] = False,
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
@@ -158,11 +200,23 @@ def run(
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
     `s3logjam run --variants ok --repeats 10`
     """
-    from harness.run import Options  # noqa: PLC0415 - pandas loads slowly
+    from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
-    assert target is TargetName.EMBEDDED
+    regions = _split(region)
+    if len(regions) > 1:
+        from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
+
+        arguments = several.without(context.obj, "--region", "--results")
+        raise typer.Exit(several.run(arguments, regions, results, target.value))
     scenario.load(extra=scenarios or [])
     options = Options(
+        scenarios=tuple(scenarios or ()),
+        account=account,
+        detach=detach,
+        canary=canary,
+        keep=keep,
+        leave_out_silent=leave_out_silent,
+        requester_role=requester_role,
         results=results,
         operations=_split(operations),
         variants=_split(variants),
@@ -173,7 +227,19 @@ def run(
         deadline=duration(deadline),
         slow=slow,
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor, behaviours=_split(behaviour)), matrix, baseline, known)
+    wanted = Wanted(
+        name=target,
+        profile=profile,
+        region=next(iter(regions), None),
+        role_arn=role,
+        endpoint_url=endpoint_url,
+        seed=seed,
+        factor=factor,
+        behaviours=_split(behaviour),
+        detached=detach or keep,
+        requester_role=requester_role,
+    )
+    _execute(options, wanted, matrix, baseline, known)
 
 
 @app.command()
@@ -190,9 +256,10 @@ def heartbeat(
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
 
-    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`.
+    Example: `s3logjam heartbeat --for 24h --rate 1` makes 1,440 calls and writes `delay.md`, which says how many a
+    number takes where those are too few; docs/measurement.md has a table to plan with.
     """
-    from harness.run import Options  # noqa: PLC0415 - pandas loads slowly
+    from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
     scenario.load()
     minutes = duration(during).total_seconds() / 60
@@ -206,60 +273,236 @@ def heartbeat(
         seed=seed,
         deadline=duration(deadline),
     )
-    _execute(options, EmbeddedTarget(seed=seed, factor=factor))
+    _execute(options, Wanted(seed=seed, factor=factor))
 
 
 def _execute(
     options: Options,
-    target: EmbeddedTarget,
+    wanted: Wanted,
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
 ) -> NoReturn:
-    """Do a run on the terminal, compare it with a baseline if there is one, and end with its exit code."""
-    from harness.report.terminal import Terminal, console, show_matrix, show_summary  # noqa: PLC0415
+    """Do a run on the terminal and end with its exit code."""
+    from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
-    screen = console()
-    pending = failed = 0
-    code = ExitCode.OK
-    with target as where:
-        one = Run(options, where)
-        with Terminal(screen) as reporter:
-            try:
-                for event in one.events():
-                    reporter(event)
-                    failed += isinstance(event, ScenarioFinished) and event.failure is not None
-                    if isinstance(event, RunFinished):
-                        pending = event.pending
-            except KeyboardInterrupt:
-                code = ExitCode.INTERRUPTED
-                try:
-                    for event in one.interrupted():
-                        reporter(event)
-                except KeyboardInterrupt:
-                    raise InterruptedAgainError(one.folder) from None
-        result = one.result
-        one.journal.close()
-    if result is not None:
-        (show_matrix if show_rows else show_summary)(screen, result)
-    if code is ExitCode.OK and pending:
-        screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
-        code = ExitCode.PENDING
-    if code is ExitCode.OK and failed:
-        text = (
-            f"{failed} executions did not end as their scenarios say: the target answers otherwise, or they are wrong."
-        )
-        screen.print(Text(text, style="yellow"))
-        code = ExitCode.DRIFT
-    if code is ExitCode.OK and against is not None:
-        from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
-        from harness.report.drift import show  # noqa: PLC0415
-
-        found = hold(against, one.folder, known)
-        show(screen, found)
-        code = found.exit_code
+    with target_for(wanted) as target:
+        code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
     raise typer.Exit(code)
+
+
+def _on_each_region(context: typer.Context, run_path: Path) -> None:
+    """Where a folder holds runs in several Regions, do the command on each of them, and end."""
+    from harness.regions import on_each  # noqa: PLC0415 - pandas loads slowly
+
+    options = [argument for argument in context.obj[1:] if argument != str(run_path)]
+    code = on_each(context.obj[0], run_path, options)
+    if code is not None:
+        raise typer.Exit(code)
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    until: Annotated[
+        str | None, typer.Option(help="How long after the last call to wait, instead of the run's own --deadline.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
+    matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+) -> None:
+    """Go on with a run that was detached, interrupted or killed: from another terminal, on another day.
+
+    Executes what was not executed, collects what has come, writes the reports, and deletes what the run had created.
+
+    Examples: `s3logjam resume` · `s3logjam resume results/20261123-… --until 24h`
+    """
+    from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import console  # noqa: PLC0415
+    from harness.results import run_folder  # noqa: PLC0415
+    from harness.run import Run  # noqa: PLC0415
+    from harness.selection import Options  # noqa: PLC0415
+
+    _on_each_region(context, run_path)
+    folder = run_folder(run_path).resolve()
+    with Journal(folder / FILE_NAME) as journal:
+        facts = journal.facts()
+    if facts.get("finished_at"):
+        raise UsageError(f"the run in {folder} is finished: `s3logjam report {folder}` shows it")
+    if facts.get("options"):
+        scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
+    with reopened(facts, profile) as target:
+        one = Run.taken_up(folder, target, duration(until) if until else None)
+        raise typer.Exit(attend(one, console(), rows=matrix))
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Say where a run stands: calls made, records in and missing per channel, when it may be done, what it has created.
+
+    Reads the journal alone: it asks nothing of AWS, costs nothing, and may be used while the run goes on.
+    """
+    from harness.status import as_json, as_text, status_of  # noqa: PLC0415 - pandas loads slowly
+
+    _on_each_region(context, run_path)
+    found = status_of(run_path)
+    typer.echo(as_json(found) if output is TextOutput.JSON else as_text(found))
+
+
+@app.command()
+def teardown(
+    context: typer.Context,
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
+    profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
+) -> None:
+    """Delete what a run has created, from its journal alone, in any state and as often as you like.
+
+    Log records that were not collected yet are lost. Exit code 1 when something could not be deleted.
+    """
+    from harness.attend import tear_down  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.terminal import console  # noqa: PLC0415
+    from harness.results import run_folder  # noqa: PLC0415
+    from harness.run import Run  # noqa: PLC0415
+
+    _on_each_region(context, run_path)
+    folder = run_folder(run_path).resolve()
+    with Journal(folder / FILE_NAME) as journal:
+        facts = journal.facts()
+    with reopened(facts, profile) as target:
+        raise typer.Exit(tear_down(Run.taken_up(folder, target), console()))
+
+
+@app.command()
+def plan(
+    target: TargetOption = TargetName.EMBEDDED,
+    account: Annotated[str | None, typer.Option(help="Account id, where the target cannot be asked.")] = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    role: RoleOption = None,
+    endpoint_url: EndpointOption = None,
+    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
+    variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
+    scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each scenario is executed.")] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="Scenario executions a minute, at most; 0: as many as go.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="As for `run`: the names of an embedded run follow from it.")] = 1,
+    slow: Annotated[bool, typer.Option("--slow", help="With what `run --slow` executes.")] = False,
+    deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
+    detach: Annotated[bool, typer.Option("--detach", help="As for `run`: nothing is deleted in the end.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="As for `run`: nothing is deleted in the end.")] = False,
+    canary: Annotated[bool | None, typer.Option("--canary/--no-canary", help="As for `run`.")] = None,
+    requester_role: Annotated[str | None, typer.Option(help="As for `run`: a role in another account.")] = None,
+    factor: Annotated[
+        float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
+    ] = DEFAULT_FACTOR,
+    recount: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Price the calls of a run that was made, at the same prices.")
+    ] = None,
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Say what a run would do, before anything is created: take the same options as for `run`.
+
+    Account and principal, resources by name, calls by operation and role, waiting times, cost by item, IAM policy, what
+    is left afterwards. Everything is counted by executing the scenarios against nothing; AWS is asked who you are at
+    most.
+
+    Examples: `s3logjam plan --target aws --profile sandbox --repeats 30` · `s3logjam plan --recount results/latest`
+    """
+    from harness.environment.plan import plan_of, recounted  # noqa: PLC0415 - boto3 loads slowly
+    from harness.report import planned  # noqa: PLC0415
+    from harness.results import run_folder  # noqa: PLC0415
+    from harness.selection import Options  # noqa: PLC0415
+    from harness.targets.choice import asked  # noqa: PLC0415
+
+    if recount is not None:
+        with Journal(run_folder(recount) / FILE_NAME) as journal:
+            typer.echo(planned.recounted(journal.facts(), recounted(journal), json_wanted=output is TextOutput.JSON))
+        return
+    scenario.load(extra=scenarios or [])
+    options = Options(
+        account=_account(account),
+        detach=detach,
+        canary=canary,
+        keep=keep,
+        operations=_split(operations),
+        variants=_split(variants),
+        channels=_split(channels),
+        repeats=repeats,
+        rate=rate,
+        seed=seed,
+        deadline=duration(deadline),
+        slow=slow,
+        requester_role=requester_role,
+    )
+    found = []
+    for each in _split(region) or (None,):
+        wanted = Wanted(
+            name=target,
+            profile=profile,
+            region=each,
+            role_arn=role,
+            endpoint_url=endpoint_url,
+            seed=seed,
+            factor=factor,
+            requester_role=requester_role,
+        )
+        with asked(wanted) as where:
+            found.append(plan_of(options, where))
+    typer.echo((planned.as_json if output is TextOutput.JSON else planned.as_text)(found), nl=False)
+
+
+def _account(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"\d{12}", text):
+        raise UsageError(f"{text!r} is no account id: it has twelve digits")
+    return text
+
+
+@app.command()
+def policy(
+    target: Annotated[TargetName, typer.Option(help="Where the run would be.")] = TargetName.AWS,
+    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
+    variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
+    scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="With what `run --slow` executes.")] = False,
+    requester_role: Annotated[str | None, typer.Option(help="As for `run`: a role in another account.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account id; ACCOUNT stands for it otherwise.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region; REGION stands for it otherwise.")] = None,
+    output: Annotated[
+        PolicyOutput, typer.Option(help="json: the policy; cloudformation, terraform: a role that has it.")
+    ] = PolicyOutput.JSON,
+) -> None:
+    """Print the least-privilege IAM policy of a run: take the same selection as for `run`.
+
+    It is made of what scenarios and channels declare, and allows nothing outside of what a run makes itself, `s3lm-*`.
+    Where one managed policy cannot hold it, JSON is a list of several. docs/permissions.md says what is proved of it.
+
+    Examples: `s3logjam policy --account 111122223333 --region us-east-1` · `s3logjam policy --operations '*Acl'` ·
+    `s3logjam policy --output terraform`
+    """
+    from harness.environment.deploy import Form, render  # noqa: PLC0415 - boto3 loads slowly
+    from harness.environment.policy import permissions_for  # noqa: PLC0415
+    from harness.selection import Options  # noqa: PLC0415
+    from harness.targets.choice import unasked  # noqa: PLC0415
+
+    account = _account(account)
+    scenario.load(extra=scenarios or [])
+    options = Options(
+        operations=_split(operations),
+        variants=_split(variants),
+        channels=_split(channels),
+        slow=slow,
+        requester_role=requester_role,
+    )
+    wanted = permissions_for(options, unasked(Wanted(name=target, region=region)))
+    typer.echo(render(Form(output.value), wanted, account, region), nl=False)
 
 
 @app.command("list")
@@ -274,7 +517,7 @@ def list_(
     An operation that botocore knows and no scenario executes is shown as `no scenario yet`.
     """
     from harness.report.terminal import console  # noqa: PLC0415
-    from harness.run import plan, selected_operations  # noqa: PLC0415
+    from harness.selection import plan, selected_operations  # noqa: PLC0415
 
     scenario.load(extra=scenarios or [])
     screen = console()
@@ -307,6 +550,7 @@ def list_(
 
 @app.command()
 def report(
+    context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
 ) -> None:
@@ -315,6 +559,7 @@ def report(
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
 
+    _on_each_region(context, run_path)
     folder = run_folder(run_path)
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
@@ -426,7 +671,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        code = app(args=arguments, standalone_mode=False) or ExitCode.OK
+        told = sys.argv[1:] if arguments is None else arguments
+        code = app(args=told, standalone_mode=False, obj=told) or ExitCode.OK
         if code == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         sys.exit(code)

@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     DRIFT = 1
     """Drift, or a contradiction with a documented table."""
     INTERRUPTED = 2
-    """Interrupted; what was journaled is kept."""
+    """Interrupted; what was journaled is kept, and on a target that goes on the run can be resumed."""
     INTERNAL = 3
     """A defect in s3logjam itself: please report it."""
     USAGE = 4
@@ -46,6 +46,15 @@ class NothingSelectedError(LogjamError):
 
 class TargetError(LogjamError):
     """The target cannot be started or reached: check that the port is free, or the endpoint is up."""
+
+
+class CredentialsError(LogjamError):
+    """The credentials have expired in the middle: sign in again, then ``s3logjam resume``."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("the AWS credentials have expired: sign in again; nothing that was measured is lost")
 
 
 class JournalError(LogjamError):

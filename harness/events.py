@@ -25,7 +25,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted:
-    """A stage began: ``provision``, ``execute``, ``collect``, ``analyse``, ``teardown``."""
+    """A stage began: ``preflight``, ``provision``, ``gate``, ``execute``, ``collect``, ``analyse``, ``teardown``."""
 
     stage: str
 
@@ -63,6 +63,7 @@ class CollectProgress:
         arrived, expected: Records in and records declared, per channel.
         rejects: Log lines that did not parse, per channel.
         now, deadline: On the run's clock.
+        done_by: When all of it may have come, as far as can be told.
     """
 
     arrived: Mapping[str, int]
@@ -71,6 +72,38 @@ class CollectProgress:
     now: datetime
     deadline: datetime
     waiting_for: str = ""
+    done_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateProgress:
+    """One more control call was made before the first call under test.
+
+    Attributes:
+        waiting: Channels that have shown none yet.
+        silent: Those that were given up.
+        waited_seconds, limit_seconds: On the run's clock.
+    """
+
+    waiting: tuple[str, ...]
+    silent: tuple[str, ...]
+    waited_seconds: float
+    limit_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One question of the preflight was answered.
+
+    Attributes:
+        name: What was asked.
+        answer: What was found, and what to do about it.
+        trouble: Whether it is something that costs money or spoils a measurement; what forbids the run is an error.
+    """
+
+    name: str
+    answer: str
+    trouble: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +123,22 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInterrupted:
-    """The last event of a run that was stopped: what was journaled is kept."""
+    """The last event of a run that was stopped: what was journaled is kept.
+
+    ``resumable`` says whether its resources are left in place for ``s3logjam resume``.
+    """
 
     stage: str
+    folder: Path
+    resumable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetached:
+    """The last event of a run that waits for its records without a process: ``s3logjam resume`` collects them."""
+
+    folder: Path
+    done_by: datetime | None = None
 
 
 Event = (
@@ -102,7 +148,10 @@ Event = (
     | ChannelSkipped
     | ScenarioFinished
     | CollectProgress
+    | GateProgress
+    | Checked
     | Warned
     | RunFinished
     | RunInterrupted
+    | RunDetached
 )

@@ -50,6 +50,9 @@ _POLLS = "CREATE TABLE IF NOT EXISTS polls (number INTEGER PRIMARY KEY, channel 
 _FOREIGN = "CREATE TABLE IF NOT EXISTS foreign_records (channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID"
 """Journals that were begun without these tables get them when they are opened."""
 
+Resource = tuple[str, str, str, dict[str, Any]]
+"""Kind, name, state and detail."""
+
 
 class Journal:
     """Reads and writes one run's journal. Use it as a context manager.
@@ -154,6 +157,20 @@ class Journal:
             for r in rows
         }
 
+    def abandon(self) -> int:
+        """Take back every execution that was begun and not ended: its calls are no longer under test.
+
+        Returns:
+            How many there were.
+        """
+        begun = [key for key, (state, _) in self.executions().items() if state == "started"]
+        with self._writing() as db:
+            for cell, repeat in begun:
+                where = "role = ? AND cell_operation = ? AND cell_variant = ? AND repeat = ?"
+                values = (Role.SETUP, Role.SUBJECT, cell.operation, cell.variant, repeat)
+                db.execute(f"UPDATE calls SET role = ? WHERE {where}", values)  # noqa: S608
+        return len(begun)
+
     # Resources
 
     def resource(self, kind: str, name: str, state: str, at: datetime, **detail: Any) -> None:
@@ -169,7 +186,12 @@ class Journal:
                 (kind, name, state, json.dumps(detail), _text(at)),
             )
 
-    def resources(self) -> list[tuple[str, str, str, dict[str, Any]]]:
+    def resource_state(self, kind: str, name: str) -> str | None:
+        """Return the state of a resource, None for one that the journal does not know."""
+        rows = self._read("SELECT state FROM resources WHERE kind = ? AND name = ?", kind, name)
+        return str(rows[0]["state"]) if rows else None
+
+    def resources(self) -> list[Resource]:
         """Return (kind, name, state, detail) in the order of creation."""
         rows = self._read("SELECT * FROM resources ORDER BY number")
         return [(r["kind"], r["name"], r["state"], json.loads(r["detail"])) for r in rows]

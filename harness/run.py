@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from filelock import FileLock, Timeout
 
 from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
+from harness.analyse.delays import clock_offset
 from harness.analyse.join import Joiner, ours_of
+from harness.analyse.outstanding import outstanding
 from harness.analyse.payload import sent_leaves
-from harness.channels import DEFAULT, Channel, channels
-from harness.channels.setup import switch_on, those_that_can
+from harness.channels import Channel
+from harness.channels.setup import switch_on, those_that_can, watch
+from harness.collect.gate import wait_for_channels
 from harness.collect.loop import Collector, Outstanding, polling_cost
-from harness.environment.site import Site
+from harness.environment.preflight import preflight
+from harness.environment.site import Site, expect_owner
 from harness.environment.teardown import teardown
 from harness.errors import JournalError, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import (
     ChannelSkipped,
     Event,
+    GateProgress,
     ResourceCreated,
+    RunDetached,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -35,223 +43,243 @@ from harness.events import (
     Warned,
 )
 from harness.execute.clients import Clients
-from harness.execute.engine import RunSurroundings, execute
+from harness.execute.engine import Control, RunSurroundings, execute
 from harness.execute.recorder import Recorder
+from harness.folders import new_folder, point_latest
 from harness.journal import FILE_NAME, Journal
-from harness.model import Call, CellKey, Role, Verdict
+from harness.model import Call, Role, Verdict
 from harness.report import Result, write_all
+from harness.selection import Options, nothing_to_execute, plan, selected_channels
 from harness.targets import Credentials, Target
 
-LATEST = "latest"
+LOCK_NAME = "lock"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a run is asked to do.
-
-    Attributes:
-        operations: Glob patterns of operation names; empty for all.
-        variants: Glob patterns of variant names; empty for all.
-        channels: Channel names; empty for the two classic ones, ``all`` for all.
-        rate: Scenario executions a minute on the run's clock, at most; 0 for as many as go.
-        deadline: How long after the last call records are waited for, on the run's clock.
-        keep: Leave the resources in place after the run.
-        slow: Execute scenarios too that wait for what S3 does by itself, for days.
-    """
-
-    results: Path = Path("results")
-    operations: tuple[str, ...] = ()
-    variants: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    repeats: int = 1
-    rate: float = 0.0
-    seed: int = 1
-    deadline: timedelta = timedelta(hours=6)
-    keep: bool = False
-    slow: bool = False
-
-
-def plan(
-    operations: Sequence[str], variants: Sequence[str], target: Target, repeats: int, *, slow: bool = False
-) -> dict[CellKey, tuple[int, str]]:
-    """Return repeats (0: not run) and reason for every selected row, in the catalogue's order.
-
-    Raises:
-        NothingSelectedError: No operation, or no variant of one, matches.
-    """
-    wanted = [pattern.lower() for pattern in variants] or ["*"]
-    by_operation: dict[str, list[scenario.Scenario]] = {}
-    for each in scenario.all_scenarios().values():
-        by_operation.setdefault(each.operation, []).append(each)
-    rows: dict[CellKey, tuple[int, str]] = {}
-    for name in selected_operations(operations):
-        excluded = scenario.all_exclusions().get(name)
-        for each in by_operation.get(name, []):
-            if not any(fnmatchcase(each.variant.lower(), pattern) for pattern in wanted):
-                continue
-            lacking = sorted(each.requires - target.capabilities - ({"days"} if slow else set()))
-            reasons = [target.missing.get(c, f"the {target.name} target lacks {c}") for c in lacking]
-            rows[each.cell] = (0 if lacking else repeats, "; ".join(reasons))
-        if name not in by_operation and any(fnmatchcase("ok", pattern) for pattern in wanted):
-            rows[CellKey(operation=name)] = (0, excluded or "no scenario yet")
-    if not rows:
-        raise NothingSelectedError(f"no variant matches {', '.join(variants)}; `s3logjam list` shows what there is")
-    return rows
-
-
-def selected_operations(patterns: Sequence[str]) -> list[str]:
-    """Return the names of the operations that any of the glob patterns matches; all without patterns.
-
-    Raises:
-        NothingSelectedError: No operation matches.
-    """
-    wanted = [p.lower() for p in patterns] or ["*"]
-    names = [n for n in catalogue.rows() if any(fnmatchcase(n.lower(), pattern) for pattern in wanted)]
-    if not names:
-        raise NothingSelectedError(f"no operation matches {', '.join(patterns)}; `s3logjam list` shows what there is")
-    return names
-
-
-def nothing_to_execute(rows: Mapping[CellKey, tuple[int, str]]) -> str:
-    """Return why no row of a plan would be executed, or an empty text when one would."""
-    if any(repeats for repeats, _ in rows.values()):
-        return ""
-    return "; ".join(sorted({reason for _, reason in rows.values()}))
-
-
-def selected_channels(names: Sequence[str]) -> list[Channel]:
-    """Return the channels of those names; the two classic ones without names, all for ``all``.
-
-    Raises:
-        UsageError: A name is unknown.
-    """
-    known = channels()
-    unknown = [n for n in names if n not in known and n != "all"]
-    if unknown:
-        raise UsageError(f"unknown channel {', '.join(unknown)}; there are {', '.join(known)}")
-    wanted = names or DEFAULT
-    return [make() for name, make in known.items() if name in wanted or "all" in wanted]
-
-
-@dataclass(slots=True)
 class Run:
-    """One run, from an empty folder to the reports.
+    """One run, from an empty folder to the reports, or from wherever an earlier process left it.
 
     Args:
         options: What to do.
         target: A target that has been entered.
+        journal: Of a run that was begun before; a new one is begun without.
+
+    Raises:
+        LogjamError: It cannot be begun, or another process is at it.
     """
 
-    options: Options
-    target: Target
-    folder: Path = field(init=False)
-    journal: Journal = field(init=False)
-    _channels: list[Channel] = field(init=False)
-    _plan: dict[CellKey, tuple[int, str]] = field(init=False)
-    _site: Site | None = None
-    _recorder: Recorder | None = None
-    result: Result | None = None
-    _stage: str = "plan"
-    _pending: list[Event] = field(default_factory=list)
+    def __init__(self, options: Options, target: Target, journal: Journal | None = None) -> None:
+        self.options, self.target = options, target
+        self.result: Result | None = None
+        self._site: Site | None = None
+        self._recorder: Recorder | None = None
+        self._stage = "plan"
+        self._pending: list[Event] = []
+        self.journal = journal or self._begin()
+        self.folder = self.journal.path.parent
+        self._plan = self.journal.planned()
+        self._channels = selected_channels(self.journal.fact("channels") or ["none"])
+        self._lock = FileLock(self.folder / LOCK_NAME)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UsageError(f"another process is at work on the run in {self.folder}") from error
 
-    def __post_init__(self) -> None:
-        self._channels = selected_channels(self.options.channels)
-        self._plan = plan(
-            self.options.operations, self.options.variants, self.target, self.options.repeats, slow=self.options.slow
-        )
-        why = nothing_to_execute(self._plan)
+    @classmethod
+    def taken_up(cls, folder: Path, target: Target, until: timedelta | None = None) -> Self:
+        """Return a run that another process has begun, to be continued or torn down.
+
+        Args:
+            folder: Of the run.
+            target: That it was begun on, entered.
+            until: How long after the last call to wait, if not as long as it was begun with.
+
+        Raises:
+            JournalError: It was not begun, or is of an older version.
+        """
+        journal = Journal(folder / FILE_NAME)
+        told = journal.fact("options")
+        if told is None:
+            raise JournalError(f"{journal.path} was written by an older version and cannot be taken up")
+        options = replace(Options.from_fact(told), detach=False, results=folder.parent)
+        return cls(replace(options, deadline=until) if until else options, target, journal)
+
+    def _begin(self) -> Journal:
+        options, target = self.options, self.target
+        if target.real and not options.account:
+            raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
+        # Where nothing is ever delivered, nothing is waited for; an unknown name is told all the same.
+        chosen = [c for c in selected_channels(options.channels) if not target.no_logs]
+        rows = plan(options.operations, options.variants, target, options.repeats, granted=options.granted)
+        why = nothing_to_execute(rows)
         if why:
             raise NothingSelectedError(f"no selected row can be executed: {why}")
-        run_id = f"{self.options.seed & 0xFFFFFFFF:08x}"
-        self.folder = _new_folder(self.options.results, self.target, run_id)
-        self.journal = Journal(self.folder / FILE_NAME, create=True)
+        run_id = _run_id(options.seed, target)
+        journal = Journal(new_folder(options.results, target.name, run_id) / FILE_NAME, create=True)
         facts = {
             "run_id": run_id,
-            "target": self.target.name,
-            "note": self.target.note,
-            "region": self.target.region,
-            "clock_factor": self.target.clock.factor,
-            "seed": self.options.seed,
-            "repeats": self.options.repeats,
-            "channels": [c.name for c in self._channels],
-            "absence_seconds": {c.name: c.policy.absence_seconds for c in self._channels},
-            "without_arrival_stamps": [c.name for c in self._channels if not c.policy.arrival_stamps],
-            "started_at": self.target.clock.now().isoformat(),
+            "target": target.name,
+            "note": target.note,
+            "region": target.region,
+            "clock_factor": target.clock.factor,
+            "reach": target.reach(),
+            "seed": options.seed,
+            "repeats": options.repeats,
+            "options": options.as_fact(),
+            "channels": [c.name for c in chosen],
+            "no_logs": target.no_logs,
+            "absence_seconds": {c.name: c.policy.absence_seconds for c in chosen},
+            "without_arrival_stamps": [c.name for c in chosen if not c.policy.arrival_stamps],
+            "started_at": target.clock.now().isoformat(),
             "s3logjam": __version__,
             "botocore": catalogue.botocore_version(),
             "python": platform.python_version(),
         }
         for name, value in facts.items():
-            self.journal.note(name, value)
-        self.journal.plan(self._plan)
+            journal.note(name, value)
+        journal.plan(rows)
+        return journal
+
+    def close(self) -> None:
+        """Let go of the journal and of the run."""
+        self.journal.close()
+        self._lock.release()
 
     def events(self) -> Iterator[Event]:
-        """Do the run and tell what happens; the last event is ``RunFinished``.
+        """Do what is left to do of the run and tell what happens.
+
+        The last event is ``RunFinished``, or ``RunDetached`` for a run that waits without a process.
 
         Raises:
-            LogjamError: The run cannot be done; what was made is taken away again.
+            LogjamError: The run cannot be done. What was made is taken away again, unless the run can be resumed.
         """
         executions = sum(repeats for repeats, _ in self._plan.values())
+        self.journal.note("interrupted", None)
         yield RunStarted(
             run_id=self.journal.fact("run_id"),
             target=self.target.name,
             note=self.target.note,
             clock_factor=self.target.clock.factor,
-            planned=executions,
+            planned=executions - sum(1 for state, _ in self.journal.executions().values() if state != "started"),
             channels=tuple(c.name for c in self._channels),
             folder=self.folder,
         )
         try:
-            try:
-                yield from self._provision()
-            except (ClientError, BotoCoreError) as error:
-                raise PreflightError(f"cannot set up what the run needs: {error}") from error
-            yield from self._execute()
-            yield from self._collect()
+            yield from self._prepare()
+            if not self.journal.fact("executed_at"):
+                yield from self._execute()
+            if self.options.detach:
+                yield from self._detach()
+                return
+            if not self.journal.fact("collected_at"):
+                yield from self._collect()
             result = self._analyse()
         except (Exception, GeneratorExit) as error:
+            if self._resumable():
+                self.journal.note("interrupted", self._stage)
+                if isinstance(error, LogjamError):
+                    _add(error, f"go on with `s3logjam resume {self.folder}`")
+                raise
             left = self._teardown()
             if left and isinstance(error, LogjamError):
-                raise type(error)(f"{error}; and these could not be deleted: {'; '.join(left)}") from error
+                _add(error, f"and these could not be deleted: {'; '.join(left)}")
             raise
         yield from self._finish()
         verdicts = {v.value: sum(1 for cell in result.cells if cell.verdict is v) for v in Verdict}
         yield RunFinished(verdicts=verdicts, pending=verdicts[Verdict.PENDING])
 
     def interrupted(self) -> Iterator[Event]:
-        """Clean up after an interruption: report what was journaled, take away what was made."""
+        """End in good order after an interruption: report what was journaled.
+
+        What was made is left for ``resume`` where the target goes on, and taken away where it does not.
+        """
         stage = self._stage
         self.journal.note("interrupted", stage)
         self._analyse()
+        if self.target.outlives and stage != "teardown":
+            yield RunInterrupted(stage=stage, folder=self.folder, resumable=True)
+            return
         yield from self._finish()
-        yield RunInterrupted(stage=stage)
+        yield RunInterrupted(stage=stage, folder=self.folder)
 
-    def _provision(self) -> Iterator[Event]:
-        yield self._enter("provision")
-        clock = self.target.clock
-        self._recorder = Recorder(self.journal, clock, self.journal.fact("run_id"))
+    def torn_down(self) -> Iterator[Event]:
+        """Delete what is left of the run, whatever became of it.
+
+        Yields:
+            A ``Warned`` for each resource that could not be deleted.
+
+        Raises:
+            TargetError: The target does not answer, or the account is another than the run's.
+        """
+        self._connect()
+        self.options = replace(self.options, keep=False)
+        yield self._enter("teardown")
+        yield from self._taken_away()
+
+    def _resumable(self) -> bool:
+        """Tell whether what was made is worth more than a clean account, after an error."""
+        return self.target.outlives and self.journal.fact("provisioned_at") is not None
+
+    def _prepare(self) -> Iterator[Event]:
+        if self.journal.fact("provisioned_at"):
+            self._connect()
+            return
+        try:
+            yield self._enter("preflight")
+            self._connect()
+            site, recorder = self._ready()
+            with recorder.purpose(Role.SETUP):
+                yield from preflight(site, self._channels, self.target, _offset)
+            yield from self._provision()
+        except (ClientError, BotoCoreError) as error:
+            raise PreflightError(f"cannot set up what the run needs: {error}") from error
+        yield from self._point_latest()
+
+    def _connect(self) -> None:
+        """Find out who asks, refuse any account but the run's, and make the clients; creates nothing.
+
+        Raises:
+            TargetError: The target does not answer.
+            PreflightError: It is another account.
+        """
+        clock, journal = self.target.clock, self.journal
+        self._recorder = Recorder(journal, clock, journal.fact("run_id"))
         session = self._session(None)
         with self._recorder.purpose(Role.SETUP):
             try:
                 identity = session.client("sts").get_caller_identity()
             except (ClientError, BotoCoreError) as error:
                 raise TargetError(f"the {self.target.name} target does not answer: {error}") from error
-            self.journal.note("account_id", identity["Account"])
-            self.journal.note("caller_arn", identity["Arn"])
-            self._site = Site(
-                session=session,
-                journal=self.journal,
-                clock=clock,
-                run_id=self.journal.fact("run_id"),
-                account_id=identity["Account"],
-                region=self.target.region,
-                on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
+        account = str(identity["Account"])
+        wanted = journal.fact("account_id") or self.options.account or account
+        if account != wanted:
+            raise PreflightError(
+                f"these credentials are of account {account}, the run is for {wanted}: nothing was done"
             )
-            by_cell = scenario.all_scenarios()
-            yield from self._set_up_channels(self._site)
+        journal.note("account_id", account)
+        journal.note("caller_arn", identity["Arn"])
+        expect_owner(session, account)
+        self._site = Site(
+            session=session,
+            journal=journal,
+            clock=clock,
+            run_id=journal.fact("run_id"),
+            account_id=account,
+            region=self.target.region,
+            on_created=lambda kind, name: self._pending.append(ResourceCreated(kind=kind, name=name)),
+            requester_role=self.options.requester_role,
+            resumed=bool(journal.resources()),
+        )
+
+    def _provision(self) -> Iterator[Event]:
+        yield self._enter("provision")
+        site, recorder = self._ready()
+        by_cell = scenario.all_scenarios()
+        with recorder.purpose(Role.SETUP):
+            yield from self._set_up_channels(site)
             if any(by_cell[key].how.client == "denied" for key, (repeats, _) in self._plan.items() if repeats):
-                self._site.make_denied_role()
+                site.make_denied_role()
             yield from self._told()
+        self.journal.note("provisioned_at", self.target.clock.now().isoformat())
 
     def _set_up_channels(self, site: Site) -> Iterator[Event]:
         """Switch the channels on, and leave out those that cannot be.
@@ -260,86 +288,152 @@ class Run:
             PreflightError: None can.
         """
         skipped: dict[str, str] = {}
-
-        def watch(channel: Channel) -> str:
-            channel.watch(site, site.bucket)
-            return ""
-
         able = those_that_can(self._channels, lambda c: switch_on(c, site, self.target.missing), site, skipped)
+        yield from self._told()
         site.make_bucket(site.bucket)
-        able = those_that_can(able, watch, site, skipped)
+        able = those_that_can(able, lambda c: watch(c, site), site, skipped)
         self.journal.note("skipped_channels", skipped)
-        self.journal.note("absence_seconds", {c.name: c.policy.absence_seconds for c in able})
+        self._keep_channels(able)
         yield from self._told()
         for name, reason in skipped.items():
             yield ChannelSkipped(channel=name, reason=reason)
-        if not able:
+        if skipped and not able:
             raise PreflightError("no channel can be set up: " + "; ".join(f"{n}: {why}" for n, why in skipped.items()))
-        self._channels = able
+
+    def _keep_channels(self, channels: list[Channel]) -> None:
+        """Go on with these channels alone."""
+        self._channels = channels
+        self.journal.note("channels", [c.name for c in channels] or ["none"])
+        self.journal.note("absence_seconds", {c.name: c.policy.absence_seconds for c in channels})
 
     def _session(self, credentials: Credentials | None) -> boto3.Session:
         """Return a session of the target with the recorder attached."""
         assert self._recorder is not None
         session = self.target.session(credentials)
         self._recorder.attach(session)
+        if self._site is not None:
+            expect_owner(session, self._site.account_id)
         return session
 
     def _execute(self) -> Iterator[Event]:
-        yield self._enter("execute")
         site, recorder = self._ready()
         by_cell = scenario.all_scenarios()
-        selected = [by_cell[key] for key, (repeats, _) in self._plan.items() if repeats]
+        planned = [key for key, (repeats, _) in self._plan.items() if repeats]
+        gone = [str(key) for key in planned if key not in by_cell]
+        if gone:
+            raise UsageError(f"the run has scenarios that are no longer there: {', '.join(gone)}")
+        redone = self.journal.abandon()
+        if redone:
+            yield Warned(message=f"{redone} executions were broken off and are done again")
         surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
+        if self._with_gate():
+            yield from self._wait_for_channels(Control(recorder, surroundings))
+            surroundings.channels = self._channels
+        yield self._enter("execute")
         clients = Clients(site, self._session)
         interval = 60 / self.options.rate if self.options.rate else 0.0
+        selected = [by_cell[key] for key in planned]
         # Setup outside a scenario (control calls have a role of their own).
         with recorder.purpose(Role.SETUP):
             yield from execute(selected, self.options.repeats, recorder, surroundings, clients, sent_leaves, interval)
         self.journal.note("executed_at", self.target.clock.now().isoformat())
+
+    def _with_gate(self) -> bool:
+        wanted = self.target.real if self.options.canary is None else self.options.canary
+        return bool(wanted and self._channels and not self.journal.fact("gate_passed_at"))
+
+    def _wait_for_channels(self, control: Control) -> Iterator[Event]:
+        """Let the first call under test wait until the channels deliver."""
+        yield self._enter("gate")
+        site, recorder = self._ready()
+        collector = Collector(site, self._channels, take=lambda *_: None, outstanding=_nothing)
+        silent: tuple[str, ...] = ()
+        with recorder.purpose(Role.POLL):
+            # What is made before logging takes effect may be lost: it must not be waited for in the end.
+            for event in wait_for_channels(collector, partial(control.call, awaited=False), self._shown):
+                yield event
+                if isinstance(event, GateProgress):
+                    silent = event.silent
+        self.journal.note("silent", silent)
+        if silent and self.options.leave_out_silent:
+            self._keep_channels([c for c in self._channels if c.name not in silent])
+            if not self._channels:
+                raise PreflightError("no channel has shown any of the control calls: nothing can be measured")
+            yield Warned(message=f"the run goes on without {', '.join(silent)}")
+        self.journal.note("gate_passed_at", self.target.clock.now().isoformat())
+
+    def _shown(self) -> set[str]:
+        """Return the channels in which a record of a control call has arrived."""
+        joiner = Joiner(self.journal.calls(Role.CONTROL))
+        return {record.channel for record, delivery in self.journal.records() if joiner.add(record, delivery)}
 
     def _collect(self) -> Iterator[Event]:
         yield self._enter("collect")
         site, recorder = self._ready()
         calls = self.journal.calls()
         joiner = Joiner(calls)
-        subjects = [c for c in calls if c.role is Role.SUBJECT]
-        controls = [c for c in calls if c.role is Role.CONTROL]
+        for record, delivery in self.journal.records():
+            joiner.add(record, delivery)
 
-        def outstanding(polled_at: Mapping[str, datetime]) -> Outstanding:
-            return _outstanding(self._channels, subjects, controls, joiner, polled_at)
+        def still(polled_at: Mapping[str, datetime]) -> Outstanding:
+            return outstanding(self._channels, calls, joiner, polled_at)
 
-        ours = ours_of(site.run_id, calls)
-        collector = Collector(site, self._channels, take=joiner.add, outstanding=outstanding, ours=ours)
+        executed_at = datetime.fromisoformat(self.journal.fact("executed_at"))
+        collector = Collector(
+            site,
+            self._channels,
+            take=joiner.add,
+            outstanding=still,
+            since=executed_at,
+            polled_at={k: datetime.fromisoformat(v) for k, v in self.journal.fact("polled_at", {}).items()},
+            ours=ours_of(site.run_id, calls),
+        )
         began = self.target.clock.now()
-        deadline = began + self.options.deadline
         with recorder.purpose(Role.POLL):
-            for event in collector.run(deadline):
-                self.journal.note("polled_at", {k: v.isoformat() for k, v in collector.polled_at.items()})
+            for event in collector.run(executed_at + self.options.deadline):
                 self.journal.note("polling_cost", polling_cost(collector, began))
                 yield event
+        self.journal.note("collected_at", self.target.clock.now().isoformat())
 
     def _analyse(self) -> Result:
         self._enter("analyse")
         self.result = analyse(self.journal, self.folder)
         return self.result
 
+    def _detach(self) -> Iterator[Event]:
+        """Leave the run to its channels: what was executed is reported, everything stays in place."""
+        self._analyse()
+        self.journal.note("stage", "detached")
+        calls = self.journal.calls()
+        yield RunDetached(folder=self.folder, done_by=outstanding(self._channels, calls, Joiner(calls), {}).done_by)
+
     def _finish(self) -> Iterator[Event]:
-        if not self.options.keep:
-            yield self._enter("teardown")
-            for message in self._teardown():
-                yield Warned(message=f"not deleted: {message}")
-            if self.result is not None:
-                # The calls of the teardown belong to the files too.
-                self.result = replace(self.result, calls=self.journal.calls())
-                write_all(self.result)
         try:
             self.target.keep_evidence(self.folder)
         except OSError as error:
             yield Warned(message=f"the {self.target.name} target no longer says what it did: {error}")
-        problem = _point_latest(self.options.results, self.folder)
+        if not self.options.keep:
+            yield self._enter("teardown")
+            yield from self._taken_away()
+            if self.result is not None:
+                # The calls of the teardown belong to the files too.
+                self.result = replace(self.result, calls=self.journal.calls())
+                write_all(self.result)
+        yield from self._point_latest()
+        self.journal.note("finished_at", self.target.clock.now().isoformat())
+        self.journal.note("stage", "finished")
+
+    def _taken_away(self) -> Iterator[Event]:
+        left = self._teardown()
+        for message in left:
+            yield Warned(message=f"not deleted: {message}")
+        if not left:
+            self.target.ended_with()
+
+    def _point_latest(self) -> Iterator[Event]:
+        problem = point_latest(self.options.results, self.folder)
         if problem:
             yield Warned(message=problem)
-        self.journal.note("finished_at", self.target.clock.now().isoformat())
 
     def _teardown(self) -> list[str]:
         if self._site is None or self._recorder is None or self.options.keep:
@@ -360,6 +454,28 @@ class Run:
         assert self._site is not None
         assert self._recorder is not None
         return self._site, self._recorder
+
+
+def _run_id(seed: int, target: Target) -> str:
+    """Return 8 hex digits that are part of every name: from the seed where that makes a run repeatable, else random."""
+    if not target.repeatable:
+        return secrets.token_hex(4)
+    # Roles are the account's, not a Region's: runs side by side in two Regions must not share their names.
+    number = seed if target.region == "us-east-1" else zlib.crc32(f"{seed}:{target.region}".encode())
+    return f"{number & 0xFFFFFFFF:08x}"
+
+
+def _nothing(_polled_at: Mapping[str, datetime]) -> Outstanding:
+    return Outstanding(arrived={}, expected={}, open_channels=frozenset())
+
+
+def _offset(calls: Iterable[Call]) -> tuple[float, float | None]:
+    found = clock_offset(calls)
+    return found.seconds, found.uncertainty_seconds
+
+
+def _add(error: LogjamError, more: str) -> None:
+    error.args = (f"{error}; {more}",)
 
 
 def analyse(journal: Journal, folder: Path) -> Result:
@@ -383,7 +499,6 @@ def read(journal: Journal, folder: Path) -> Result:
         raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
     failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
     deliveries = journal.delivery_counts()
-    skipped: dict[str, str] = facts.get("skipped_channels", {})
     cells = matrix.build(
         planned=journal.planned(),
         failures=failures,
@@ -391,7 +506,7 @@ def read(journal: Journal, folder: Path) -> Result:
         calls=calls,
         channels=facts["absence_seconds"],
         polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
-    ) + matrix.not_set_up(journal.planned(), skipped)
+    ) + matrix.not_set_up(journal.planned(), facts.get("skipped_channels", {}))
     return Result(
         folder=folder,
         facts=facts,
@@ -403,82 +518,3 @@ def read(journal: Journal, folder: Path) -> Result:
         rejects=journal.rejects(),
         polls=journal.polls(),
     )
-
-
-def _outstanding(
-    watched: Sequence[Channel],
-    subjects: Sequence[Call],
-    controls: Sequence[Call],
-    joiner: Joiner,
-    polled_at: Mapping[str, datetime],
-) -> Outstanding:
-    """Say per channel what is still to come: expected records, or the proof that there are none."""
-    arrived, expected, waiting, open_channels = {}, {}, [], set()
-    for channel in watched:
-        name = channel.name
-        seen = {c.number: len(joiner.pairs(c, name)) for c in (*subjects, *controls)}
-        wanted = {c.number: c.expected.get(name, 1) if matrix.was_received(c) else 0 for c in (*subjects, *controls)}
-        arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
-        expected[name] = sum(wanted.values())
-        late = sum(1 for n in seen if seen[n] < wanted[n])
-        with_control = matrix.controls_of(name, controls, joiner)
-        absent = [c for c in subjects if matrix.was_received(c) and not wanted[c.number] and not seen[c.number]]
-        now = polled_at.get(name)
-        unproved = [
-            c for c in absent
-            if now is None or matrix.absence_is_established(c, with_control, now, channel.policy.absence_seconds)
-        ]  # fmt: skip
-        if late:
-            waiting.append(f"{name}: records of {late} calls")
-        if unproved:
-            waiting.append(f"{name}: proof that {len(unproved)} calls leave no record")
-        if late or unproved:
-            open_channels.add(name)
-    return Outstanding(
-        arrived=arrived, expected=expected, open_channels=frozenset(open_channels), waiting_for="; ".join(waiting)
-    )
-
-
-def _new_folder(results: Path, target: Target, run_id: str) -> Path:
-    """Make the run's folder.
-
-    Raises:
-        UsageError: It cannot be made or written.
-    """
-    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    for attempt in range(100):
-        folder = results / f"{stamp}-{target.name}-{run_id}{f'-{attempt}' if attempt else ''}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError as error:
-            if not results.is_dir():
-                raise UsageError(
-                    f"cannot write results: {results} is not a folder; choose another with --results"
-                ) from error
-            continue
-        except OSError as error:
-            raise UsageError(
-                f"cannot write results in {results}: {error}; choose another folder with --results"
-            ) from error
-        return folder
-    raise UsageError(f"cannot make a folder for this run in {results}")
-
-
-def _point_latest(results: Path, folder: Path) -> str:
-    """Point ``results/latest`` at a run, atomically; where links are not possible, a text file names it.
-
-    Returns:
-        Why it does not point there, if so.
-    """
-    link, fresh = results / LATEST, results / f".{LATEST}-{os.getpid()}"
-    try:
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(folder.name, target_is_directory=True)
-        if link.is_dir() and not link.is_symlink():
-            fresh.unlink()
-            return f"{link} is a folder and was left alone: the run is in {folder}"
-        fresh.replace(link)
-    except OSError:
-        (results / f"{LATEST}.txt").write_text(json.dumps(folder.name) + "\n", "utf-8")
-        return f"{link} cannot be a link: {LATEST}.txt names the run"
-    return ""

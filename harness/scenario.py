@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from botocore import xform_name
 from botocore.exceptions import ClientError
@@ -83,6 +83,15 @@ class Surroundings(Protocol):
         """Return ARN and alias of the access point of the main source bucket; made at the first call."""
         ...
 
+    def resource_name(self, kind: str, stem: str) -> str:
+        """Return a name for a resource that the scenario will create, and remember it for teardown.
+
+        Args:
+            kind: As ``environment/teardown.py`` names it, e.g. ``access-point``.
+            stem: What the name tells of it.
+        """
+        ...
+
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
         ...
@@ -122,6 +131,8 @@ class Variant:
         records: Expected records, from those of the scenario; one each where the call fails.
         everywhere: For which operations it holds without being asked for.
         served: Whether a target must have what the scenario requires; a call that is refused before needs nothing.
+        iam: IAM actions that it needs beside the scenario's.
+        by_access_point: Whether the call goes through an access point, which must be allowed it too.
     """
 
     name: str
@@ -136,6 +147,8 @@ class Variant:
     everywhere: Callable[[str], bool] = lambda _operation: False
     served: bool = True
     requires: frozenset[str] = frozenset()
+    iam: tuple[str, ...] = ()
+    by_access_point: bool = False
 
 
 OK = Variant(name="ok", meaning="by the owner, with everything in place")
@@ -150,7 +163,7 @@ class Scenario:
         variants: Names of further variants in which the call is worth making.
         how: The variant of this scenario.
         requires: Capabilities that the target must have.
-        iam: IAM actions that the calls need, ``s3:`` included.
+        iam: IAM actions that the calls need, ``s3:`` included; ``permissions_of`` adds those of the fixtures.
         service: botocore's service of the operation; ``form`` for request forms that botocore has no name for.
     """
 
@@ -191,6 +204,8 @@ class Scenario:
             how=how,
             fails=how.fails,
             records=how.records(records) if how.records else records,
+            # What is refused for want of permission needs none, and may not even be there.
+            iam=() if refused and self.requires else tuple(dict.fromkeys((*self.iam, *how.iam))),
             requires=(frozenset() if refused else self.requires) | how.requires,
         )
 
@@ -200,6 +215,7 @@ _scenarios: dict[CellKey, Scenario] = {}
 _variants: dict[str, Variant] = {}
 _exclusions: dict[str, str] = {}
 _fixtures: dict[str, Fixture] = {}
+_fixture_iam: dict[str, tuple[str, ...]] = {}
 
 
 def register(scenario_: Scenario) -> Scenario:
@@ -227,7 +243,7 @@ def scenario(
     variants: Sequence[str] = (),
     fails: Sequence[int] = (),
     records: Records | None = None,
-    iam: Sequence[str] = (),
+    iam: Sequence[str] | None = None,
     requires: Sequence[str] = (),
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Declare a function as the scenario of an operation; its parameters name fixtures, ``call`` makes the call.
@@ -238,7 +254,7 @@ def scenario(
         variants: Further variants by name (``scenarios/variants.py``), made with this same function.
         fails: HTTP statuses that the call is meant to end with; none for success.
         records: Expected records per call and channel; one each by default.
-        iam: IAM actions that the call needs; ``s3:<operation>`` by default.
+        iam: IAM actions that its calls need; ``s3:<operation>`` by default. Fixtures declare their own.
         requires: Capabilities that a target must have, e.g. ``directory-buckets``.
     """
 
@@ -252,7 +268,7 @@ def scenario(
                 variants=tuple(variants),
                 fails=tuple(fails),
                 records=records or Records(),
-                iam=tuple(iam) or (f"s3:{operation}",),
+                iam=(f"s3:{operation}",) if iam is None else tuple(iam),
                 requires=frozenset(requires),
             )
         )
@@ -268,10 +284,37 @@ def exclusion(operation: str, reason: str) -> None:
     _exclusions[operation] = reason
 
 
-def fixture(function: Fixture) -> Fixture:
-    """Declare what scenarios can ask for by parameter name; a generator's code after ``yield`` cleans up."""
-    _fixtures[function.__name__] = function
-    return function
+@overload
+def fixture(function: Fixture) -> Fixture: ...
+
+
+@overload
+def fixture(*, iam: Sequence[str]) -> Callable[[Fixture], Fixture]: ...
+
+
+def fixture(function: Fixture | None = None, *, iam: Sequence[str] = ()) -> Fixture | Callable[[Fixture], Fixture]:
+    """Declare what scenarios can ask for by parameter name; a generator's code after ``yield`` cleans up.
+
+    Args:
+        function: The fixture, where the decorator is used without arguments.
+        iam: IAM actions that its calls need; what makes, empties and deletes a bucket every run has.
+    """
+
+    def declare(function: Fixture) -> Fixture:
+        _fixtures[function.__name__], _fixture_iam[function.__name__] = function, tuple(iam)
+        return function
+
+    return declare(function) if function else declare
+
+
+def permissions_of(scenario_: Scenario) -> frozenset[str]:
+    """Return the IAM actions that a scenario needs: its own, and those of the fixtures that it asks for."""
+    actions, names = set(scenario_.iam), list(scenario_.needs)
+    for name in names:
+        actions.update(_fixture_iam.get(name, ()))
+        function = _fixtures.get(name)
+        names += [n for n in (inspect.signature(function).parameters if function else ()) if n not in names]
+    return frozenset(actions)
 
 
 def configuration(
@@ -283,6 +326,7 @@ def configuration(
     operations: Mapping[str, str] | None = None,
     parameters: Mapping[str, Any] | None = None,
     iam: Mapping[str, str] | None = None,
+    further_iam: Sequence[str] = (),
     requires: Sequence[str] = (),
     missing: Sequence[str] = (),
     variants: Mapping[str, Sequence[str]] | None = None,
@@ -298,6 +342,7 @@ def configuration(
             know is left out.
         parameters: What every verb takes beside those that name the resource.
         iam: Verbs to IAM actions, where they differ from ``s3:<operation>``.
+        further_iam: What the Put needs beside its own action, and teardown because of it.
         requires: Capabilities that a target must have.
         missing: Verbs that end with 404 where no configuration was put: the variant ``missing``.
         variants: Verbs to further variants by name.
@@ -335,7 +380,8 @@ def configuration(
                     getattr(s3, method_of(names["delete"]))(**named)
 
     def define(verb: str, operation: str, *, put_first: bool = True) -> None:
-        used = [v for v in (verb, "put", "delete") if v in names]
+        used = [v for v in (verb, "put", "delete") if v in names and (v != "put" or put_first)]
+        actions = {(iam or {}).get(v, f"s3:{names[v]}") for v in used} | set(further_iam if put_first else ())
         register(
             Scenario(
                 operation=operation,
@@ -344,7 +390,7 @@ def configuration(
                 variant="ok" if put_first else "missing",
                 variants=tuple((variants or {}).get(verb, ())) if put_first else (),
                 fails=() if put_first else (404,),
-                iam=tuple(sorted({(iam or {}).get(v, f"s3:{names[v]}") for v in used})),
+                iam=tuple(sorted(actions)),
                 requires=frozenset(requires),
             )
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from harness.channels import Permission, PollPolicy, Price
+from harness.channels import Permission, PollPolicy
 from harness.environment.site import Site
 from harness.model import Delivery, Ours, Parsed
 
@@ -51,7 +51,7 @@ class FakeChannel:
     watched: list[str] = field(default_factory=list)
     enabled: bool = False
     refusal: str = ""
-    prices: tuple[Price, ...] = ()
+    charges: tuple[str, ...] = ()
 
     def preflight(self, site: Site) -> str:
         """Return the refusal."""

@@ -19,10 +19,10 @@ def control(surroundings: Surroundings) -> Any:
     return surroundings.site.s3control
 
 
-@fixture
+@fixture(iam=["s3:CreateAccessPoint", "s3:ListAccessPoints", "s3:DeleteAccessPoint"])
 def point(control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> Iterator[dict[str, str]]:
     """An access point of the scenario's own, as the parameters that name it."""
-    named = {"AccountId": account_id, "Name": surroundings.new_name("s3lm-ap")}
+    named = {"AccountId": account_id, "Name": surroundings.resource_name("access-point", "ap")}
     control.create_access_point(**named, Bucket=bucket)
     yield named
     if any(
@@ -42,7 +42,7 @@ def point_policy(surroundings: Surroundings, named: dict[str, str]) -> dict[str,
 @scenario("s3control:CreateAccessPoint", records=CONTROL, iam=ACCESS_POINT_IAM)
 def create_access_point(call: Caller, control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> None:
     """Create an access point for the test bucket."""
-    named = {"AccountId": account_id, "Name": surroundings.new_name("s3lm-ap")}
+    named = {"AccountId": account_id, "Name": surroundings.resource_name("access-point", "ap")}
     call(**named, Bucket=bucket)
     control.delete_access_point(**named)
 
@@ -112,10 +112,10 @@ def list_multi_region_access_points(call: Caller, account_id: str) -> None:
     call(AccountId=account_id)
 
 
-@fixture
+@fixture(iam=MULTI_REGION_IAM)
 def multi_region_point(control: Any, bucket: str, account_id: str, surroundings: Surroundings) -> dict[str, str]:
     """A Multi-Region Access Point over the test bucket; on AWS its creation takes minutes."""
-    name = surroundings.new_name("s3lm-mrap")
+    name = surroundings.resource_name("multi-region-access-point", "mrap")
     details = {"Name": name, "Regions": [{"Bucket": bucket}]}
     control.create_multi_region_access_point(AccountId=account_id, ClientToken=name, Details=details)
     return {"AccountId": account_id, "Name": name}
@@ -124,7 +124,7 @@ def multi_region_point(control: Any, bucket: str, account_id: str, surroundings:
 @scenario("s3control:CreateMultiRegionAccessPoint", records=CONTROL, requires=["multi-region"], iam=MULTI_REGION_IAM)
 def create_multi_region_access_point(call: Caller, bucket: str, account_id: str, surroundings: Surroundings) -> None:
     """Start the creation of a Multi-Region Access Point."""
-    name = surroundings.new_name("s3lm-mrap")
+    name = surroundings.resource_name("multi-region-access-point", "mrap")
     call(AccountId=account_id, ClientToken=name, Details={"Name": name, "Regions": [{"Bucket": bucket}]})
 
 
@@ -188,7 +188,7 @@ def tag_resource(call: Caller, point: dict[str, str], surroundings: Surroundings
     call(**_tagged(point, surroundings), Tags=TAGS)
 
 
-@scenario("s3control:ListTagsForResource", records=CONTROL, iam=[*ACCESS_POINT_IAM, "s3:ListTagsForResource"])
+@scenario("s3control:ListTagsForResource", records=CONTROL, iam=["s3:TagResource", "s3:ListTagsForResource"])
 def list_tags_for_resource(call: Caller, control: Any, point: dict[str, str], surroundings: Surroundings) -> None:
     """List the tags of an access point."""
     control.tag_resource(**_tagged(point, surroundings), Tags=TAGS)
@@ -218,7 +218,7 @@ def job(surroundings: Surroundings) -> dict[str, Any]:
     }
 
 
-@fixture
+@fixture(iam=JOB_IAM)
 def waiting_job(control: Any, surroundings: Surroundings) -> Iterator[dict[str, str]]:
     """A job, as the parameters that name it; cancelled afterwards."""
     made = control.create_job(**job(surroundings))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from harness.scenario import Caller, Records, StoredObject, Surroundings, scenario
+from scenarios.fixtures import DIRECTORY_IAM
 
 
 @scenario(
@@ -16,7 +17,12 @@ def list_buckets(call: Caller) -> None:
     call(MaxBuckets=10)
 
 
-@scenario("ListDirectoryBuckets", requires=["directory-buckets"], records=Records(server_access=0))
+@scenario(
+    "ListDirectoryBuckets",
+    requires=["directory-buckets"],
+    records=Records(server_access=0),
+    iam=["s3express:ListAllMyDirectoryBuckets"],
+)
 def list_directory_buckets(call: Caller) -> None:
     """Goes to the regional s3express-control endpoint."""
     call(MaxDirectoryBuckets=10)
@@ -25,7 +31,7 @@ def list_directory_buckets(call: Caller) -> None:
 @scenario("CreateBucket", records=Records(server_access=0))
 def create_bucket(call: Caller, surroundings: Surroundings) -> None:
     """A bucket that is being created cannot be logged yet."""
-    call(Bucket=surroundings.bucket_name())
+    call(Bucket=surroundings.bucket_name(), BucketNamespace="account-regional")
 
 
 @scenario("DeleteBucket", variants=["wrong-owner"])
@@ -86,21 +92,19 @@ def list_object_versions(call: Caller, stored_object: StoredObject) -> None:
     call(Bucket=stored_object.bucket, Prefix=stored_object.key)
 
 
-@scenario("ListMultipartUploads", iam=["s3:ListBucketMultipartUploads", "s3:PutObject", "s3:AbortMultipartUpload"])
+@scenario("ListMultipartUploads", iam=["s3:ListBucketMultipartUploads"])
 def list_multipart_uploads(call: Caller, upload: dict[str, str]) -> None:
     """List uploads in progress under a prefix."""
     call(Bucket=upload["Bucket"], Prefix=upload["Key"])
 
 
-@scenario(
-    "CreateSession", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"]
-)
+@scenario("CreateSession", requires=["directory-buckets"], records=Records(server_access=0), iam=DIRECTORY_IAM)
 def create_session(call: Caller, directory_bucket: str) -> None:
     """Directory buckets only; they have no server access logs."""
     call(Bucket=directory_bucket)
 
 
-@scenario("DeleteBucket", variant="not-empty", fails=[409])
+@scenario("DeleteBucket", variant="not-empty", fails=[409], iam=["s3:DeleteBucket", "s3:PutObject"])
 def delete_full_bucket(call: Caller, s3: Any, fresh_bucket: str) -> None:
     """Delete a bucket that holds an object: BucketNotEmpty."""
     s3.put_object(Bucket=fresh_bucket, Key="in-the-way", Body=b"x")
@@ -110,7 +114,7 @@ def delete_full_bucket(call: Caller, s3: Any, fresh_bucket: str) -> None:
 @scenario("CreateBucket", variant="already-owned", fails=[200, 409])
 def create_bucket_again(call: Caller, fresh_bucket: str) -> None:
     """Create a bucket that one has: in us-east-1 AWS may answer 200 to this (S3 API Reference, CreateBucket)."""
-    call(Bucket=fresh_bucket)
+    call(Bucket=fresh_bucket, BucketNamespace="account-regional")
 
 
 @scenario("CreateBucket", variant="bad-name", fails=[400], records=Records(server_access=0))

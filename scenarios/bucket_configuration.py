@@ -153,6 +153,7 @@ configuration(
         "get": "s3:GetReplicationConfiguration",
         "delete": "s3:PutReplicationConfiguration",
     },
+    further_iam=["s3:PutBucketVersioning", "iam:PassRole"],
     missing=["get"],
 )
 configuration(
@@ -219,7 +220,7 @@ configuration(
     put={"ACL": "private"},
     variants={"get": ["anonymous", "bad-signature"], "put": ["anonymous"]},
 )
-configuration("BucketLogging", on="fresh_bucket", put=logging_to_the_log_bucket)
+configuration("BucketLogging", on="fresh_bucket", put=logging_to_the_log_bucket, further_iam=["s3:GetBucketLogging"])
 configuration("BucketRequestPayment", on="fresh_bucket", put={"RequestPaymentConfiguration": {"Payer": "BucketOwner"}})
 configuration("BucketVersioning", on="fresh_bucket", put={"VersioningConfiguration": {"Status": "Enabled"}})
 configuration(

@@ -6,7 +6,16 @@ from harness.scenario import Caller, configuration, scenario
 
 JOURNAL = {"RecordExpiration": {"Expiration": "DISABLED"}}
 METADATA = {"JournalTableConfiguration": JOURNAL, "InventoryTableConfiguration": {"ConfigurationState": "DISABLED"}}
-TABLES_IAM = ("s3:CreateBucketMetadataTableConfiguration", "s3:DeleteBucketMetadataTableConfiguration")
+# S3 API Reference, CreateBucketMetadataTableConfiguration and CreateBucketMetadataConfiguration: kms:DescribeKey is in
+# the list of the latter too, but no key is named here.
+OLD_TABLES_IAM = ("s3tables:CreateNamespace", "s3tables:CreateTable", "s3tables:GetTable", "s3tables:PutTablePolicy")
+TABLES_IAM = (
+    *OLD_TABLES_IAM,
+    "s3tables:CreateTableBucket",
+    "s3tables:PutTableBucketPolicy",
+    "s3tables:PutTableEncryption",
+)
+METADATA_IAM = ("s3:CreateBucketMetadataTableConfiguration", *TABLES_IAM)
 
 
 def old_tables(account_id: str) -> dict[str, Any]:
@@ -30,6 +39,7 @@ configuration(
         "get": "s3:GetBucketMetadataTableConfiguration",
         "delete": "s3:DeleteBucketMetadataTableConfiguration",
     },
+    further_iam=TABLES_IAM,
     missing=["get", "delete"],
 )
 configuration(
@@ -37,13 +47,14 @@ configuration(
     on="fresh_bucket",
     put=old_tables,
     operations={"put": "CreateBucketMetadataTableConfiguration"},
+    further_iam=OLD_TABLES_IAM,
     missing=["get", "delete"],
 )
 
 
 @scenario(
     "UpdateBucketMetadataInventoryTableConfiguration",
-    iam=[*TABLES_IAM, "s3:UpdateBucketMetadataInventoryTableConfiguration"],
+    iam=[*METADATA_IAM, "s3:UpdateBucketMetadataInventoryTableConfiguration"],
 )
 def update_inventory_table(call: Caller, s3: Any, fresh_bucket: str) -> None:
     """Switch the inventory table of a metadata configuration."""
@@ -53,7 +64,7 @@ def update_inventory_table(call: Caller, s3: Any, fresh_bucket: str) -> None:
 
 @scenario(
     "UpdateBucketMetadataJournalTableConfiguration",
-    iam=[*TABLES_IAM, "s3:UpdateBucketMetadataJournalTableConfiguration"],
+    iam=[*METADATA_IAM, "s3:UpdateBucketMetadataJournalTableConfiguration"],
 )
 def update_journal_table(call: Caller, s3: Any, fresh_bucket: str) -> None:
     """Change the record expiration of the journal table."""
@@ -63,7 +74,7 @@ def update_journal_table(call: Caller, s3: Any, fresh_bucket: str) -> None:
 
 @scenario(
     "UpdateBucketMetadataAnnotationTableConfiguration",
-    iam=[*TABLES_IAM, "s3:UpdateBucketMetadataAnnotationTableConfiguration"],
+    iam=[*METADATA_IAM, "s3:UpdateBucketMetadataAnnotationTableConfiguration"],
 )
 def update_annotation_table(call: Caller, s3: Any, fresh_bucket: str) -> None:
     """Switch the annotation table of a metadata configuration."""

@@ -6,9 +6,12 @@ from typing import Any
 from harness.scenario import StoredObject, Surroundings, fixture
 
 BODY = b"s3logjam measures what S3 logs\n"
+DIRECTORY_IAM = ("s3express:CreateBucket", "s3express:CreateSession", "s3express:DeleteBucket")
+# What creating a bucket with Object Lock needs (S3 API Reference, CreateBucket).
+LOCK_IAM = ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
 
 
-@fixture
+@fixture(iam=["s3:PutObject"])
 def stored_object(s3: Any, bucket: str, surroundings: Surroundings) -> StoredObject:
     """An object of a few bytes in the test bucket."""
     key = surroundings.new_name("object")
@@ -28,20 +31,20 @@ def fresh_bucket(surroundings: Surroundings) -> str:
     return surroundings.new_bucket()
 
 
-@fixture
+@fixture(iam=["s3:PutBucketOwnershipControls"])
 def acl_bucket(surroundings: Surroundings) -> str:
     """A bucket whose ownership setting allows ACLs."""
     return surroundings.new_bucket(ObjectOwnership="ObjectWriter")
 
 
-@fixture
+@fixture(iam=["s3:PutObject"])
 def acl_object(s3: Any, acl_bucket: str) -> StoredObject:
     """An object in a bucket that allows ACLs."""
     s3.put_object(Bucket=acl_bucket, Key="acl-object", Body=BODY)
     return StoredObject(acl_bucket, "acl-object", BODY)
 
 
-@fixture
+@fixture(iam=["s3:PutBucketVersioning"])
 def versioned_bucket(s3: Any, surroundings: Surroundings) -> str:
     """A bucket with versioning enabled."""
     name = surroundings.new_bucket()
@@ -49,26 +52,26 @@ def versioned_bucket(s3: Any, surroundings: Surroundings) -> str:
     return name
 
 
-@fixture
+@fixture(iam=LOCK_IAM)
 def locked_bucket(surroundings: Surroundings) -> str:
     """A bucket with Object Lock enabled and no default retention."""
     return surroundings.new_bucket(ObjectLockEnabledForBucket=True)
 
 
-@fixture
+@fixture(iam=[*LOCK_IAM, "s3:PutBucketOwnershipControls"])
 def empty_locked_bucket(surroundings: Surroundings) -> str:
     """A bucket with Object Lock enabled, for its configuration alone."""
     return surroundings.new_bucket(ObjectLockEnabledForBucket=True, ObjectOwnership="BucketOwnerEnforced")
 
 
-@fixture
+@fixture(iam=["s3:PutObject"])
 def locked_object(s3: Any, locked_bucket: str) -> StoredObject:
     """An object in a bucket with Object Lock; teardown lifts legal holds and bypasses GOVERNANCE retention."""
     answer = s3.put_object(Bucket=locked_bucket, Key="locked-object", Body=BODY)
     return StoredObject(locked_bucket, "locked-object", BODY, answer.get("VersionId"))
 
 
-@fixture
+@fixture(iam=["s3:PutObject"])
 def versioned_object(s3: Any, versioned_bucket: str) -> StoredObject:
     """An object in a bucket with versioning, with its version id."""
     answer = s3.put_object(Bucket=versioned_bucket, Key="versioned-object", Body=BODY)
@@ -89,7 +92,7 @@ def directory_object(s3: Any, surroundings: Surroundings, directory_bucket: str)
     return StoredObject(directory_bucket, "before", BODY)
 
 
-@fixture
+@fixture(iam=["s3:PutObject"])
 def archived_object(s3: Any, bucket: str, surroundings: Surroundings) -> StoredObject:
     """An object in the GLACIER storage class."""
     key = surroundings.new_name("archived")
@@ -97,7 +100,7 @@ def archived_object(s3: Any, bucket: str, surroundings: Surroundings) -> StoredO
     return StoredObject(bucket, key, BODY)
 
 
-@fixture
+@fixture(iam=["s3:PutObject", "s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload"])
 def upload(s3: Any, bucket: str, surroundings: Surroundings) -> Iterator[dict[str, str]]:
     """A started multipart upload, as the parameters that name it; aborted afterwards if it is still there."""
     key = surroundings.new_name("multipart")
@@ -109,7 +112,7 @@ def upload(s3: Any, bucket: str, surroundings: Surroundings) -> Iterator[dict[st
         s3.abort_multipart_upload(**named)
 
 
-@fixture
+@fixture(iam=["s3:PutObject"])
 def uploaded_part(s3: Any, upload: dict[str, str]) -> dict[str, Any]:
     """The one part of a multipart upload, as CompleteMultipartUpload names it."""
     answer = s3.upload_part(**upload, PartNumber=1, Body=BODY)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness.scenario import Caller, Records, StoredObject, Surroundings, scenario
-from scenarios.fixtures import BODY
+from scenarios.fixtures import BODY, DIRECTORY_IAM
 
 BATCH = 3
 TEXT = (
@@ -19,13 +19,25 @@ TEXT = (
 )
 HEADERS = ("user-agent-quotes", "user-agent-long", "referer-quotes")
 REFUSED = ("anonymous", "bad-signature", "unknown-key", "wrong-owner")
+OTHERS = ("cross-account",)
 ADDRESSED = ("path-style", "access-point", "access-point-alias")
 PRESIGNED = ("presigned", "presigned-tampered", "expired")
 
 
 @scenario(
     "PutObject",
-    variants=[*REFUSED, *PRESIGNED, *ADDRESSED, *TEXT, *HEADERS, "bad-digest", "bad-checksum", "options", "canned-acl"],
+    variants=[
+        *REFUSED,
+        *OTHERS,
+        *PRESIGNED,
+        *ADDRESSED,
+        *TEXT,
+        *HEADERS,
+        "bad-digest",
+        "bad-checksum",
+        "options",
+        "canned-acl",
+    ],
 )
 def put_object(call: Caller, bucket: str, new_key: str) -> None:
     """Put a few bytes."""
@@ -34,9 +46,9 @@ def put_object(call: Caller, bucket: str, new_key: str) -> None:
 
 @scenario(
     "GetObject",
-    iam=["s3:GetObject", "s3:PutObject"],
     variants=[
         *REFUSED,
+        *OTHERS,
         *PRESIGNED,
         *ADDRESSED,
         *TEXT,
@@ -59,9 +71,10 @@ def get_object(call: Caller, stored_object: StoredObject) -> None:
 
 @scenario(
     "HeadObject",
-    iam=["s3:GetObject", "s3:PutObject"],
+    iam=["s3:GetObject"],
     variants=[
         *REFUSED,
+        *OTHERS,
         *ADDRESSED,
         "presigned",
         "expired",
@@ -91,8 +104,7 @@ def copy_object(call: Caller, bucket: str, stored_object: StoredObject, new_key:
 
 @scenario(
     "DeleteObject",
-    iam=["s3:DeleteObject", "s3:PutObject"],
-    variants=[*REFUSED, *ADDRESSED, *TEXT, "presigned", "missing-version", "precondition-failed"],
+    variants=[*REFUSED, *OTHERS, *ADDRESSED, *TEXT, "presigned", "missing-version", "precondition-failed"],
 )
 def delete_object(call: Caller, stored_object: StoredObject) -> None:
     """Delete one object."""
@@ -115,7 +127,7 @@ def delete_objects(call: Caller, s3: Any, bucket: str, surroundings: Surrounding
 
 @scenario(
     "GetObjectAttributes",
-    iam=["s3:GetObject", "s3:GetObjectAttributes", "s3:PutObject"],
+    iam=["s3:GetObject", "s3:GetObjectAttributes"],
     variants=["anonymous", "missing-key"],
 )
 def get_object_attributes(call: Caller, stored_object: StoredObject) -> None:
@@ -123,13 +135,13 @@ def get_object_attributes(call: Caller, stored_object: StoredObject) -> None:
     call(Bucket=stored_object.bucket, Key=stored_object.key, ObjectAttributes=["ObjectSize", "StorageClass"])
 
 
-@scenario("GetObjectTorrent", requires=["torrent"], iam=["s3:GetObjectTorrent", "s3:PutObject"])
+@scenario("GetObjectTorrent", requires=["torrent"])
 def get_object_torrent(call: Caller, stored_object: StoredObject) -> None:
     """BitTorrent was retired in 2022; the operation is still in the model."""
     call(Bucket=stored_object.bucket, Key=stored_object.key)
 
 
-@scenario("RestoreObject", iam=["s3:RestoreObject", "s3:PutObject"], variants=["anonymous", "missing-key"])
+@scenario("RestoreObject", variants=["anonymous", "missing-key"])
 def restore_object(call: Caller, archived_object: StoredObject) -> None:
     """Ask for an archived object back; the request is measured, not the hours that it takes."""
     wanted = {"Days": 1, "GlacierJobParameters": {"Tier": "Bulk"}}
@@ -150,21 +162,26 @@ def select_object_content(call: Caller, s3: Any, bucket: str, new_key: str) -> N
     )
 
 
-@scenario(
-    "RenameObject", requires=["directory-buckets"], records=Records(server_access=0), iam=["s3express:CreateSession"]
-)
+@scenario("RenameObject", requires=["directory-buckets"], records=Records(server_access=0), iam=DIRECTORY_IAM)
 def rename_object(call: Caller, directory_object: StoredObject) -> None:
     """Directory buckets only; they have no server access logs."""
     call(Bucket=directory_object.bucket, Key="after", RenameSource=directory_object.key)
 
 
-@scenario("WriteGetObjectResponse", requires=["object-lambda"], records=Records(server_access=0, cloudtrail=0))
+@scenario(
+    "WriteGetObjectResponse",
+    requires=["object-lambda"],
+    records=Records(server_access=0, cloudtrail=0),
+    iam=[
+        "s3-object-lambda:WriteGetObjectResponse arn:aws:s3-object-lambda:{region}:{account}:accesspoint/s3lm-*",
+    ],
+)
 def write_get_object_response(call: Caller) -> None:
     """Answers a request of an Object Lambda access point, which gives route and token to its function only."""
     call(RequestRoute="io-route", RequestToken="token", Body=BODY)
 
 
-@scenario("UpdateObjectEncryption", iam=["s3:UpdateObjectEncryption", "s3:PutObject"], variants=["missing-key"])
+@scenario("UpdateObjectEncryption", variants=["missing-key"])
 def update_object_encryption(call: Caller, stored_object: StoredObject, account_id: str) -> None:
     """Change an object's encryption in place; on AWS the key must exist."""
     key_arn = f"arn:aws:kms:us-east-1:{account_id}:key/00000000-0000-4000-8000-000000000000"
@@ -172,19 +189,19 @@ def update_object_encryption(call: Caller, stored_object: StoredObject, account_
     call(Bucket=stored_object.bucket, Key=stored_object.key, ObjectEncryption=wanted)
 
 
-@scenario("GetObject", variant="version", iam=["s3:GetObjectVersion", "s3:PutObject", "s3:PutBucketVersioning"])
+@scenario("GetObject", variant="version", iam=["s3:GetObjectVersion"])
 def get_object_version(call: Caller, versioned_object: StoredObject) -> None:
     """Read one version by its id."""
     call(Bucket=versioned_object.bucket, Key=versioned_object.key, VersionId=versioned_object.version_id)
 
 
-@scenario("DeleteObject", variant="delete-marker", iam=["s3:DeleteObject", "s3:PutObject", "s3:PutBucketVersioning"])
+@scenario("DeleteObject", variant="delete-marker")
 def delete_object_with_marker(call: Caller, versioned_object: StoredObject) -> None:
     """Delete without a version id where versions are kept: a delete marker is made."""
     call(Bucket=versioned_object.bucket, Key=versioned_object.key)
 
 
-@scenario("DeleteObject", variant="version", iam=["s3:DeleteObjectVersion", "s3:PutObject", "s3:PutBucketVersioning"])
+@scenario("DeleteObject", variant="version", iam=["s3:DeleteObjectVersion"])
 def delete_object_version(call: Caller, versioned_object: StoredObject) -> None:
     """Delete one version for good."""
     call(Bucket=versioned_object.bucket, Key=versioned_object.key, VersionId=versioned_object.version_id)
@@ -196,7 +213,7 @@ def put_object_already_there(call: Caller, stored_object: StoredObject) -> None:
     call(Bucket=stored_object.bucket, Key=stored_object.key, Body=BODY, IfNoneMatch="*")
 
 
-@scenario("GetObject", variant="archived", fails=[403], iam=["s3:GetObject", "s3:PutObject"])
+@scenario("GetObject", variant="archived", fails=[403])
 def get_archived_object(call: Caller, archived_object: StoredObject) -> None:
     """Read an archived object that was not restored: InvalidObjectState."""
     call(Bucket=archived_object.bucket, Key=archived_object.key)

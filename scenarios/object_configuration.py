@@ -19,7 +19,14 @@ configuration("ObjectAcl", on="acl_object", put={"ACL": "bucket-owner-full-contr
 configuration(
     "ObjectTagging", on="stored_object", put={"Tagging": {"TagSet": [{"Key": "purpose", "Value": "s3logjam"}]}}
 )
-configuration("ObjectRetention", on="locked_object", put=retention, missing=["get"], variants=MISSING_KEY)
+configuration(
+    "ObjectRetention",
+    on="locked_object",
+    put=retention,
+    further_iam=["s3:BypassGovernanceRetention"],
+    missing=["get"],
+    variants=MISSING_KEY,
+)
 configuration("ObjectLegalHold", on="locked_object", put={"LegalHold": {"Status": "OFF"}}, variants=MISSING_KEY)
 configuration(
     "ObjectAnnotation",

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from harness.scenario import How, Records, Surroundings, method_of, variant
 
 Parameters = dict[str, Any]
 EXPIRES_SECONDS = 300
+ACCESS_POINT_IAM = ("s3:CreateAccessPoint", "s3:GetAccessPoint", "s3:DeleteAccessPoint")
 HOSTILE_AGENT = "said \"hello\" and 'bye' -- <b>|`$(id)`"
 
 
@@ -73,6 +75,20 @@ def access_point(parameters: Parameters, where: Surroundings) -> Parameters:
 def access_point_alias(parameters: Parameters, where: Surroundings) -> Parameters:
     """Address the bucket by its access point's alias."""
     return parameters | {"Bucket": where.access_point()[1]}
+
+
+def let_requester_in(parameters: Parameters, where: Surroundings) -> Parameters:
+    """Have the bucket's policy let the role of the other account in: its own policies must do so too."""
+    bucket = f"arn:aws:s3:::{parameters['Bucket']}"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": where.site.requester_role},
+        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"],
+        "Resource": [bucket, f"{bucket}/*"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    where.s3.put_bucket_policy(Bucket=parameters["Bucket"], Policy=policy)
+    return parameters
 
 
 def matching_etag(parameters: Parameters, where: Surroundings) -> Parameters:
@@ -177,7 +193,13 @@ variant(
 )
 variant("missing-key", meaning="to a key that does not exist", change=missing_key, fails=(404,))
 variant("missing-upload", meaning="to an upload that does not exist", change=missing_upload, fails=(404,))
-variant("missing-version", meaning="to a version that does not exist", change=missing_version, fails=(204, 400, 404))
+variant(
+    "missing-version",
+    meaning="to a version that does not exist",
+    change=missing_version,
+    fails=(204, 400, 404),
+    iam=("s3:GetObjectVersion",),
+)
 variant("anonymous", meaning="unsigned, to a private resource", client="anonymous", fails=(403,))
 variant(
     "bad-signature",
@@ -236,9 +258,29 @@ variant("range", meaning="a part of the object (206)", change=_adding(Range="byt
 variant(
     "bad-range", meaning="a part beyond the object's end (416)", change=_adding(Range="bytes=900000-"), fails=(416,)
 )
+variant(
+    "cross-account",
+    meaning="by a role of another account that the bucket's policy lets in",
+    client="requester",
+    change=let_requester_in,
+    requires=frozenset({"requester"}),
+    iam=("s3:PutBucketPolicy",),
+)
 variant("path-style", meaning="bucket named in the path, not in the host", client="path-style")
-variant("access-point", meaning="by the ARN of an access point", change=access_point)
-variant("access-point-alias", meaning="by the alias of an access point", change=access_point_alias)
+variant(
+    "access-point",
+    meaning="by the ARN of an access point",
+    change=access_point,
+    iam=ACCESS_POINT_IAM,
+    by_access_point=True,
+)
+variant(
+    "access-point-alias",
+    meaning="by the alias of an access point",
+    change=access_point_alias,
+    iam=ACCESS_POINT_IAM,
+    by_access_point=True,
+)
 variant(
     "wrong-owner",
     meaning="with an expected bucket owner who is not the owner",
@@ -261,8 +303,14 @@ variant(
     "options",
     meaning="with metadata, tags and storage class in headers",
     change=_adding(Metadata={"made-by": "s3logjam"}, Tagging="purpose=s3logjam", StorageClass="STANDARD_IA"),
+    iam=("s3:PutObjectTagging",),
 )
-variant("canned-acl", meaning="with a canned ACL in a header", change=_adding(ACL="bucket-owner-full-control"))
+variant(
+    "canned-acl",
+    meaning="with a canned ACL in a header",
+    change=_adding(ACL="bucket-owner-full-control"),
+    iam=("s3:PutObjectAcl",),
+)
 variant("large-policy", meaning="with a policy near the limit of 20 kB", change=large_policy)
 variant("user-agent-quotes", meaning="with quotes and markup in the user agent", headers={"User-Agent": HOSTILE_AGENT})
 variant("user-agent-long", meaning="with a user agent of 4 kB", headers={"User-Agent": "x" * 4096})

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from offline import ACCOUNT, REGION, RUN_ID, T0, Bench, FakeAws
+from offline import ACCOUNT, REGION, RUN_ID, T0, Bench
 
 from harness import scenario
+from harness.environment.fake_aws import FakeAws
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
@@ -28,11 +29,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+def aws() -> FakeAws:
     """AWS without a network, for boto3's requests and for raw ones."""
-    made = FakeAws()
-    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", lambda _session, request: made.answer_to(request))
-    return made
+    return FakeAws()
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ import harness
 from harness import catalogue, scenario
 from harness.events import CollectProgress, Event, RunFinished, StageStarted
 from harness.journal import FILE_NAME, Journal
-from harness.run import Options, Run
+from harness.run import Run
+from harness.selection import Options
 from harness.targets import Credentials
 from harness.targets.embedded import (
     ACCESS_KEY_ID,

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from offline import FakeAws, FakeTarget, a_cell, a_delivery, a_record, refusal, seconds
+from offline import FakeTarget, a_cell, a_delivery, a_record, seconds
 
 from harness import catalogue, scenario
 from harness.channels import PollPolicy, channels
+from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import Site
 from harness.errors import ExitCode, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import (
@@ -32,7 +33,8 @@ from harness.events import (
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, CellKey, Delivery, Operation, Parsed, Role, Verdict
 from harness.report.delay import delay_rows
-from harness.run import Options, Run, plan, read, selected_channels, selected_operations
+from harness.run import Run, read
+from harness.selection import Options, plan, selected_channels, selected_operations
 from harness.testing import FakeChannel
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
@@ -177,6 +179,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_exactly_one_last_event(fi
     assert isinstance(bench.told[0], RunStarted)
     assert [isinstance(event, RunFinished) for event in bench.told].index(True) == len(bench.told) - 1
     assert [event.stage for event in bench.told if isinstance(event, StageStarted)] == [
+        "preflight",
         "provision",
         "execute",
         "collect",
@@ -324,7 +327,7 @@ class Lookup(FakeChannel):
 def test_delays_of_a_channel_without_arrival_stamps_are_intervals_between_its_polls(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.run.channels", lambda: {CLOUDTRAIL: Lookup})
+    monkeypatch.setattr("harness.selection.channels", lambda: {CLOUDTRAIL: Lookup})
     bench.options = replace(bench.options, deadline=timedelta(hours=1))
     run = bench.run()
     assert run.result is not None
@@ -354,7 +357,7 @@ def test_an_interrupted_run_reports_what_was_journaled_and_takes_away_what_was_m
     run = bench.make()
     interrupt(run, stage)
     *before, last = run.interrupted()
-    assert last == RunInterrupted(stage=stage)
+    assert last == RunInterrupted(stage=stage, folder=run.folder)
     assert not any(isinstance(event, RunFinished) for event in before)
     assert set(states(run.journal).values()) <= {"deleted"}
     document = json.loads((run.folder / "matrix.json").read_text())

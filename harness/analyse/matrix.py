@@ -53,9 +53,8 @@ def controls_of(channel: str, calls: Iterable[Call], joiner: Joiner) -> list[tup
 
     One that may never have reached S3 says nothing of the channel.
     """
-    controls = [c for c in calls if c.role is Role.CONTROL and c.expected.get(channel, 1)]
-    seen = [(c, bool(joiner.pairs(c, channel))) for c in controls]
-    return [(c, came) for c, came in seen if came or was_received(c)]
+    seen = [(c, bool(joiner.pairs(c, channel))) for c in calls if c.role is Role.CONTROL]
+    return [(c, came) for c, came in seen if came or (was_received(c) and c.expected.get(channel, 1))]
 
 
 def build(

@@ -13,13 +13,18 @@ from harness.model import CLOUDTRAIL, SERVER_ACCESS, Delivery, Ours, Parsed
 DEFAULT = (SERVER_ACCESS, CLOUDTRAIL)
 """The channels of a run that names none: the two classic ones."""
 
+_BACK_OFF = 0.1
+"""A poll's interval in the time waited: what comes is seen at most a tenth later than it came."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
     """How a channel is polled, in seconds on the run's clock: data, because each channel has its own habits.
 
     Attributes:
-        interval_seconds: Between two polls.
+        interval_seconds: Between two polls, at first.
+        slowest_seconds: Between two polls, at most: the longer a wait has been, the less a minute more or less matters.
+        silent_seconds: How long after it was switched on a channel may need to show its first record.
         absence_seconds: How long after a call its record may still be on its way; only then is it ``not observed``.
         promise: What AWS promises, with its source.
         arrival_stamps: Whether deliveries carry a stamp of their arrival. Where they do not, ``Delivery.arrived_at`` is
@@ -31,27 +36,14 @@ class PollPolicy:
     interval_seconds: float
     absence_seconds: float
     promise: str
+    slowest_seconds: float = 1800.0
+    silent_seconds: float = 6 * 3600.0
     arrival_stamps: bool = True
     looks: frozenset[str] = frozenset({"ListObjectsV2"})
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """One thing that AWS charges for in a channel, in us-east-1; several add up.
-
-    Attributes:
-        usd: For one unit.
-        unit: ``record``, ``management event``, ``data event``, ``GB`` or ``request``.
-        source: Where it is said; ``unconfirmed`` stands in it where no page of AWS's was read.
-        bytes_per_record: Of a unit ``GB``: an estimate.
-        note: What is free, and when.
-    """
-
-    usd: float
-    unit: str
-    source: str
-    bytes_per_record: int = 0
-    note: str = ""
+    def interval_after(self, waited_seconds: float) -> float:
+        """Return how long to wait for the next poll when the last call is so long ago."""
+        return max(self.interval_seconds, min(self.slowest_seconds, waited_seconds * _BACK_OFF))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +66,14 @@ class Channel(Protocol):
 
     Attributes:
         permissions: For everything that the channel does itself, from preflight to teardown.
-        prices: What AWS charges for it.
+        charges: What AWS charges for, beside the requests that the run makes itself: items of the price list
+            (``environment/prices.csv``).
     """
 
     name: str
     policy: PollPolicy
     permissions: tuple[Permission, ...]
-    prices: tuple[Price, ...]
+    charges: tuple[str, ...]
 
     def preflight(self, site: Site) -> str:
         """Return why the channel cannot be set up here, or an empty text. Nothing is made, and no refusal is an error.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from harness.channels import Permission, PollPolicy, Price
+from harness.channels import Permission, PollPolicy
 from harness.channels.log_objects import LogFolder, new_objects
-from harness.channels.trail import TRAIL, TRAIL_PRICES, make_trail, trail_problem
+from harness.channels.trail import TRAIL, TRAIL_CHARGES, make_trail, trail_problem
 from harness.environment.site import Site
 from harness.formats import cloudtrail
 from harness.model import CLOUDTRAIL, Delivery, Ours, Parsed
@@ -28,7 +28,7 @@ class CloudTrailChannel:
         promise="about 5 minutes on average, not guaranteed (CloudTrail User Guide, getting log files, April 2026)",
     )
     permissions: tuple[Permission, ...] = TRAIL
-    prices: tuple[Price, ...] = TRAIL_PRICES
+    charges: tuple[str, ...] = TRAIL_CHARGES
 
     def preflight(self, site: Site) -> str:
         """Return why no trail can be made."""

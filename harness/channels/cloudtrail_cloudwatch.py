@@ -9,10 +9,10 @@ from datetime import datetime
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
-from harness.channels import Permission, PollPolicy, Price
+from harness.channels import Permission, PollPolicy
 from harness.channels.log_events import LOOKS, log_group_permissions, make_log_group, new_log_events
 from harness.channels.log_objects import OVERLAP
-from harness.channels.trail import TRAIL, TRAIL_ARN, TRAIL_PRICES, make_trail, trail_problem
+from harness.channels.trail import TRAIL, TRAIL_ARN, TRAIL_CHARGES, make_trail, trail_problem
 from harness.environment.removal import unlink_log_group
 from harness.environment.site import TAG_KEY, Site, code_of
 from harness.formats import cloudtrail
@@ -49,15 +49,7 @@ class CloudTrailCloudWatchChannel:
             conditions={"StringEquals": {"iam:PassedToService": _SERVICE}},
         ),
     )
-    prices: tuple[Price, ...] = (
-        *TRAIL_PRICES,
-        Price(
-            usd=0.5,
-            unit="GB",
-            bytes_per_record=2000,
-            source="CloudWatch Logs, ingestion, standard class, June 2026 (unconfirmed: a price comparison)",
-        ),
-    )
+    charges: tuple[str, ...] = (*TRAIL_CHARGES, "logs-ingestion")
 
     def preflight(self, site: Site) -> str:
         """Return why no trail can be made."""
@@ -94,7 +86,7 @@ class CloudTrailCloudWatchChannel:
 
     def disable(self, site: Site) -> None:
         """Take the log group away from the trail, which goes on with its files."""
-        unlink_log_group(site, site.trail_name, {})
+        unlink_log_group(site, site.trail_name)
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
         """Yield new log events; their timestamp is that of their delivery."""

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
-from harness.channels import Permission, PollPolicy, Price
+from harness.channels import Permission, PollPolicy
 from harness.channels.token_bucket import TokenBucket
 from harness.environment.site import Site, code_of
 from harness.formats import cloudtrail
@@ -40,9 +40,7 @@ class CloudTrailLookupChannel:
         looks=frozenset({"LookupEvents"}),
     )
     permissions: tuple[Permission, ...] = (Permission(actions=("cloudtrail:LookupEvents",)),)
-    prices: tuple[Price, ...] = (
-        Price(usd=0, unit="record", source="CloudTrail User Guide, event history, April 2026"),
-    )
+    charges: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._bucket: TokenBucket | None = None

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.channels import Permission, PollPolicy, Price
-from harness.channels.queues import LOOKS, QUEUE, QUEUE_PRICES, make_queue, new_messages
-from harness.channels.trail import TRAIL, TRAIL_PRICES, make_trail, trail_problem
+from harness.channels import Permission, PollPolicy
+from harness.channels.queues import LOOKS, QUEUE, make_queue, new_messages
+from harness.channels.trail import TRAIL, TRAIL_CHARGES, make_trail, trail_problem
 from harness.environment.site import TAG_KEY, Site
 from harness.errors import PreflightError
 from harness.formats import eventbridge
@@ -49,11 +49,7 @@ class EventBridgeChannel:
             resources=("arn:aws:events:{region}:{account}:rule/s3lm-*",),
         ),
     )
-    prices: tuple[Price, ...] = (
-        *TRAIL_PRICES,
-        Price(usd=0, unit="record", source="EventBridge: events of AWS services on the default bus (unconfirmed)"),
-        *QUEUE_PRICES,
-    )
+    charges: tuple[str, ...] = (*TRAIL_CHARGES, "sqs-request")
 
     def preflight(self, site: Site) -> str:
         """Return why no trail can be made."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.channels import Permission, Price
+from harness.channels import Permission
 from harness.environment.site import TAG_KEY, Site
 from harness.model import Delivery
 
@@ -26,14 +26,6 @@ QUEUE = (
     ),
 )
 """To make a queue, read it and delete it."""
-QUEUE_PRICES = (
-    Price(
-        usd=4e-7,
-        unit="request",
-        source="Amazon SQS, standard queues (unconfirmed: from memory)",
-        note="the first million requests a month are free",
-    ),
-)
 _RETENTION_SECONDS = 14 * 86_400
 _HIDDEN_SECONDS = 3600
 """How long a message that was received and not deleted stays away; then it comes again and is known."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.channels import Permission, PollPolicy, Price
-from harness.channels.queues import LOOKS, QUEUE, QUEUE_PRICES, make_queue, new_messages
+from harness.channels import Permission, PollPolicy
+from harness.channels.queues import LOOKS, QUEUE, make_queue, new_messages
 from harness.environment.site import Site
 from harness.formats import s3_notification
 from harness.model import S3_NOTIFICATION, Delivery, Ours, Parsed
@@ -39,7 +39,7 @@ class S3NotificationChannel:
         *QUEUE,
         Permission(actions=("s3:PutBucketNotification",), resources=("arn:aws:s3:::s3lm-*",)),
     )
-    prices: tuple[Price, ...] = QUEUE_PRICES
+    charges: tuple[str, ...] = ("sqs-request",)
 
     def preflight(self, site: Site) -> str:
         """Return an empty text: any account may be notified."""

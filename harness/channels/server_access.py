@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.channels import Permission, PollPolicy, Price
+from harness.channels import Permission, PollPolicy
 from harness.channels.log_objects import LOG_BUCKET, LogFolder, new_objects
 from harness.environment.site import Site
 from harness.formats import server_access
@@ -30,9 +30,7 @@ class ServerAccessChannel:
         *LOG_BUCKET,
         Permission(actions=("s3:PutBucketLogging",), resources=("arn:aws:s3:::s3lm-*",)),
     )
-    prices: tuple[Price, ...] = (
-        Price(usd=0, unit="record", source="S3 User Guide, server access logging, pricing, April 2026"),
-    )
+    charges: tuple[str, ...] = ("s3-storage",)
 
     def preflight(self, site: Site) -> str:
         """Return an empty text: any account may have access logs."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from harness.channels import Permission, PollPolicy, Price
+from harness.channels import Permission, PollPolicy
 from harness.channels.log_events import LOOKS, log_group_permissions, make_log_group, new_log_events
 from harness.environment.removal import delete_delivery
 from harness.environment.site import TAG_KEY, Site
@@ -56,14 +56,7 @@ class ServerAccessCloudWatchChannel:
         ),
         Permission(actions=("s3:AllowVendedLogDeliveryForResource",), resources=("arn:aws:s3:::s3lm-*",)),
     )
-    prices: tuple[Price, ...] = (
-        Price(
-            usd=0.5,
-            unit="GB",
-            bytes_per_record=1100,
-            source="CloudWatch vended logs, first tier (unconfirmed: the S3 User Guide says vended rates, tiered)",
-        ),
-    )
+    charges: tuple[str, ...] = ("logs-vended",)
 
     def preflight(self, site: Site) -> str:
         """Return that the Region or target does not offer it, if so."""
@@ -112,13 +105,14 @@ class ServerAccessCloudWatchChannel:
                 tags=tags,
             ),
         )
-        site.journal.resource("delivery", name, "created", site.clock.now(), id=made["delivery"]["id"])
+        if made:
+            site.journal.resource("delivery", name, "created", site.clock.now(), id=made["delivery"]["id"])
 
     def disable(self, site: Site) -> None:
         """Delete the deliveries; their sources and destination stay until the teardown."""
-        for kind, name, state, detail in site.journal.resources():
+        for kind, name, state, _ in site.journal.resources():
             if kind == "delivery" and state != "deleted":
-                delete_delivery(site, name, detail)
+                delete_delivery(site, name)
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
         """Yield new log events. No page says that their timestamp is that of their delivery: it may be hours older."""

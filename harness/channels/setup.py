@@ -48,3 +48,9 @@ def those_that_can(channels: Sequence[Channel], deed: Deed, site: Site, skipped:
         else:
             able.append(channel)
     return able
+
+
+def watch(channel: Channel, site: Site) -> str:
+    """Have the main source bucket logged; returns an empty text."""
+    channel.watch(site, site.bucket)
+    return ""

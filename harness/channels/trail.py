@@ -7,12 +7,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from harness.channels import Permission, Price
+from harness.channels import Permission
 from harness.channels.log_objects import LOG_BUCKET
 from harness.environment.site import PREFIX, TAG_KEY, Site, code_of
+from harness.model import CLOUDTRAIL, CLOUDTRAIL_CLOUDWATCH, EVENTBRIDGE
 
 MAX_TRAILS = 5
 """In a Region, shadow trails included; it cannot be raised (CloudTrail User Guide, quotas, April 2026)."""
+OF_TRAIL = frozenset({CLOUDTRAIL, CLOUDTRAIL_CLOUDWATCH, EVENTBRIDGE})
+"""The channels that are fed by it."""
 TRAIL_ARN = "arn:aws:cloudtrail:{region}:{account}:trail/s3lm-*"
 TRAIL: tuple[Permission, ...] = (
     *LOG_BUCKET,
@@ -30,16 +33,7 @@ TRAIL: tuple[Permission, ...] = (
     Permission(actions=("cloudtrail:DescribeTrails",)),
 )
 """To make the trail and its bucket, and to delete them."""
-_PRICING = "AWS CloudTrail pricing page, stored copy of 2026"
-TRAIL_PRICES = (
-    Price(usd=1e-6, unit="data event", source=_PRICING),
-    Price(
-        usd=2e-5,
-        unit="management event",
-        source=_PRICING,
-        note="free unless another trail of the Region takes management events too",
-    ),
-)
+TRAIL_CHARGES = ("cloudtrail-data", "cloudtrail-management", "cloudtrail-management-copy", "s3-storage")
 
 
 def trail_problem(site: Site) -> str:
@@ -58,10 +52,9 @@ def trail_problem(site: Site) -> str:
 
 def make_trail(site: Site) -> None:
     """Create the trail with its bucket and selectors and start it, unless another channel has."""
-    if site.has("trail", site.trail_name):
+    if site.journal.resource_state("trail", site.trail_name) == "created":
         return
-    if not site.has("bucket", site.trail_bucket):
-        site.make_log_bucket(site.trail_bucket, json.dumps(_bucket_policy(site)))
+    site.make_log_bucket(site.trail_bucket, json.dumps(_bucket_policy(site)))
 
     def create() -> None:
         try:
@@ -78,10 +71,12 @@ def make_trail(site: Site) -> None:
             # Its name is the run's own: another channel made it, and could not finish.
             if code_of(error) != "TrailAlreadyExistsException":
                 raise
+
+    def finish() -> None:
         site.cloudtrail.put_event_selectors(TrailName=site.trail_name, AdvancedEventSelectors=selectors(site))
         site.cloudtrail.start_logging(Name=site.trail_name)
 
-    site.make("trail", site.trail_name, create)
+    site.make("trail", site.trail_name, create, finish)
 
 
 def selectors(site: Site) -> list[dict[str, Any]]:

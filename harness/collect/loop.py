@@ -13,7 +13,7 @@ from tenacity.wait import wait_base
 
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import Site, code_of
+from harness.environment.site import Site, code_of, refuse_expired
 from harness.events import CollectProgress, Event, Warned
 from harness.model import Delivery, Ours, Record
 from harness.redact import without_secrets
@@ -27,12 +27,14 @@ class Outstanding:
         arrived, expected: Records.
         open_channels: Those that must be polled on.
         waiting_for: What the wait is for, in the user's words.
+        done_by: When all of it may have come, from what each channel has shown so far; None when nothing is awaited.
     """
 
     arrived: Mapping[str, int]
     expected: Mapping[str, int]
     open_channels: frozenset[str]
     waiting_for: str = ""
+    done_by: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Collector:
         outstanding: Called after each round with the times of the last complete polls.
         ours: Which records to keep: a trail shows the whole account, and what is of others is only counted.
         cost: Per channel, polls and the requests that looked for what is new.
+        since: When the last call was made: the longer ago that is, the less often is polled.
+        polled_at: When the last complete poll of each channel began.
     """
 
     site: Site
@@ -53,6 +57,7 @@ class Collector:
     take: Callable[[Record, Delivery], object]
     outstanding: Callable[[Mapping[str, datetime]], Outstanding]
     ours: Ours | None = None
+    since: datetime | None = None
     polled_at: dict[str, datetime] = field(default_factory=dict)
     cost: dict[str, Counter[str]] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
@@ -77,21 +82,27 @@ class Collector:
         for attempt in rounds:
             # A round that began in time may end late: one that begins at or after the deadline is the last.
             last = clock.now() >= deadline
-            state = self._round(last=last)
+            told = self.poll_due(every=last)
+            state = self.outstanding(self.polled_at)
             with attempt:
                 pass
             attempt.retry_state.set_result(state)
-            yield from self._events
-            self._events.clear()
+            yield from told
             yield self._progress(state, deadline)
 
-    def _round(self, *, last: bool) -> Outstanding:
-        """Poll the channels that are due, or all of them in the last round."""
+    def poll_due(self, *, every: bool = False) -> list[Event]:
+        """Poll the channels that are due, or every one; returns what is worth telling.
+
+        Raises:
+            CredentialsError: The credentials have expired: polling on would be in vain.
+        """
         for channel in self.channels:
             now = self.site.clock.now()
-            if last or now >= self._due.get(channel.name, now):
+            if every or now >= self._due.get(channel.name, now):
                 self._poll(channel)
-        return self.outstanding(self.polled_at)
+        told = list(self._events)
+        self._events.clear()
+        return told
 
     def _progress(self, state: Outstanding, deadline: datetime) -> CollectProgress:
         counts = self.site.journal.delivery_counts()
@@ -102,13 +113,15 @@ class Collector:
             now=self.site.clock.now(),
             deadline=deadline,
             waiting_for=state.waiting_for,
+            done_by=state.done_by,
         )
 
     def _poll(self, channel: Channel) -> None:
         """Poll one channel once. An error of AWS's is told once and tried again at the next round."""
         clock, journal = self.site.clock, self.site.journal
         began = clock.now()
-        self._due[channel.name] = began + timedelta(seconds=channel.policy.interval_seconds)
+        waited = (began - self.since).total_seconds() if self.since else 0.0
+        self._due[channel.name] = began + timedelta(seconds=channel.policy.interval_after(waited))
         first_call = journal.next_call_number()
         since = datetime.fromisoformat(journal.cursor(channel.name) or journal.fact("started_at"))
         try:
@@ -122,6 +135,7 @@ class Collector:
                 for reject in parsed.rejects:
                     self._warn(channel.name, delivery.name, f"{delivery.name}: {reject.reason}")
         except (ClientError, BotoCoreError) as error:
+            refuse_expired(error)
             self._warn(channel.name, code_of(error), f"polling {channel.name} failed and goes on: {error}")
             return
         finally:
@@ -131,6 +145,7 @@ class Collector:
         journal.move_cursor(channel.name, began.isoformat())
         journal.polled(channel.name, began)
         self.polled_at[channel.name] = began
+        journal.note("polled_at", {k: v.isoformat() for k, v in self.polled_at.items()})
 
     def _warn(self, channel: str, what: str, message: str) -> None:
         if (channel, what) not in self._warned:

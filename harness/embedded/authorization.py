@@ -27,7 +27,7 @@ class Action:
     """What an operation needs permission for (``actions.csv``).
 
     Attributes:
-        action: The IAM action; a request that names a version, a copy source, an ACL or tags needs more than this one.
+        action: The IAM action; what some requests need beside it, or instead, is in ``permissions.py``.
         resource: ``service``, ``bucket`` or ``object``.
     """
 
@@ -37,8 +37,13 @@ class Action:
 
     def arn(self, bucket: str | None, key: str | None) -> str:
         """Return the ARN of the resource that a request concerns, as policies name it."""
-        path = {"service": "*", "bucket": f"{bucket}", "object": f"{bucket}/{key}"}[self.resource]
-        return f"arn:aws:s3:::{path}"
+        return arn_of(self.resource, bucket, key)
+
+
+def arn_of(kind: str, bucket: str | None, key: str | None) -> str:
+    """Return the ARN of a ``service``, ``bucket`` or ``object``."""
+    path = {"service": "*", "bucket": f"{bucket}", "object": f"{bucket}/{key}"}[kind]
+    return f"arn:aws:s3:::{path}"
 
 
 @cache
@@ -86,20 +91,45 @@ def allowed(
         context: Condition keys of the request in any case, e.g. ``aws:SourceIp``.
     """
     known = {key.lower(): value for key, value in context.items()}
-
-    def effects(policy: Policy) -> Iterator[tuple[str, str]]:
-        for each in _listed(policy.get("Statement")):
-            asked = isinstance(each, Mapping) and _covers(each, "Action", action, str.lower)
-            if asked and _covers(each, "Resource", resource) and _holds(each, known):
-                yield str(each.get("Effect")), _named(each, principal)
-
-    by_identity = {effect for policy in policies for effect, _ in effects(policy)}
-    by_bucket = set(effects(bucket_policy or {}))
+    by_identity = {e for policy in policies for e, _ in _effects(policy, principal, action, resource, known)}
+    by_bucket = set(_effects(bucket_policy or {}, principal, action, resource, known))
     if "Deny" in by_identity or by_bucket & {("Deny", "itself"), ("Deny", "account")}:
         return False
     if principal.arn is None or principal.account_id == owner_account:
         return "Allow" in by_identity or ("Allow", "itself") in by_bucket
     return "Allow" in by_identity and bool(by_bucket & {("Allow", "itself"), ("Allow", "account")})
+
+
+def may_assume(
+    principal: Principal,
+    role: str,
+    policies: Sequence[Policy],
+    trust: Policy,
+    owner_account: str,
+    context: Mapping[str, str],
+) -> bool:
+    """Evaluate a role's trust policy with the caller's own: the trust must name the caller, or the caller's account.
+
+    Args:
+        role: Its ARN.
+        trust: Its trust policy, whose statements have no resource: it is the role.
+        principal, policies, owner_account, context: As for ``allowed``.
+    """
+    statements = [{**each, "Resource": "*"} for each in _listed(trust.get("Statement")) if isinstance(each, Mapping)]
+    whole, action = {"Statement": statements}, "sts:AssumeRole"
+    known = {key.lower(): value for key, value in context.items()}
+    trusted = any(e == "Allow" and named for e, named in _effects(whole, principal, action, role, known))
+    return trusted and allowed(principal, action, role, policies, whole, owner_account, context)
+
+
+def _effects(
+    policy: Policy, principal: Principal, action: str, resource: str, known: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield effect and naming (see ``_named``) of every statement that a request meets."""
+    for each in _listed(policy.get("Statement")):
+        asked = isinstance(each, Mapping) and _covers(each, "Action", action, str.lower)
+        if asked and _covers(each, "Resource", resource) and _holds(each, known):
+            yield str(each.get("Effect")), _named(each, principal)
 
 
 def _listed(value: Any) -> list[Any]:

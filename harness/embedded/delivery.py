@@ -80,6 +80,7 @@ class Origin:
     request_id: str
     received_at: datetime
     completed_at: datetime
+    region: str
 
 
 @dataclass(slots=True)
@@ -116,6 +117,7 @@ class LogDelivery:
             request_id=exchange.request_id,
             received_at=exchange.received_at,
             completed_at=exchange.completed_at,
+            region=exchange.region,
         )
         events = trail.events_of(exchange, self._ids, self.switches)
         self._queue_all(origin, access_log.entries_of(exchange), events, configuration_of)
@@ -125,7 +127,11 @@ class LogDelivery:
         """Queue the records of something that S3 did by itself."""
         identifier = trail.request_id(self._ids)
         origin = Origin(
-            operation=action.operation, request_id=identifier, received_at=action.at, completed_at=action.at
+            operation=action.operation,
+            request_id=identifier,
+            received_at=action.at,
+            completed_at=action.at,
+            region=action.region,
         )
         delivered = self.switches["lifecycle"] == "delivered"
         events = [trail.action_event(action, identifier, self._ids)] if delivered else []
@@ -145,13 +151,10 @@ class LogDelivery:
                 parts = (target.bucket, target.prefix, target.date_source or "")
                 self._queue(origin, "server-access", entry.bucket, parts, access_log.line_of(entry))
             self._post(origin, outlets.of_entry(entry))
-        logging = [
-            each
-            for each in self.trails()
-            if each.status.is_logging and (each.is_multi_region or each.region_name == trail.REGION)
-        ]
+        logging = [each for each in self.trails() if each.status.is_logging]
         for event in events:
-            selecting = [t for t in logging if trail.selects(event, t.event_selectors, t.advanced_event_selectors)]
+            here = [t for t in logging if t.is_multi_region or t.region_name == event["awsRegion"]]
+            selecting = [t for t in here if trail.selects(event, t.event_selectors, t.advanced_event_selectors)]
             for each in selecting:
                 parts = (each.bucket_name, each.s3_key_prefix or "", each.region_name)
                 self._queue(origin, "cloudtrail", each.arn, parts, event)
@@ -191,6 +194,7 @@ class LogDelivery:
                     "copy": copy,
                     "request_id": origin.request_id,
                     "operation": origin.operation,
+                    "region": origin.region,
                     "drawn_delay_seconds": round(drawn, 3),
                     "received_at": origin.received_at.timestamp(),
                     "completed_at": completed,
@@ -254,7 +258,7 @@ class LogDelivery:
             if date_source == "EventTime":
                 event = datetime.fromtimestamp(pending.entry["received_at"], UTC)
                 stamp = event.replace(hour=0, minute=0, second=0, microsecond=0)
-            folder = f"{ACCOUNT_ID}/{trail.REGION}/{source}/{stamp:%Y/%m/%d}/" if date_source else ""
+            folder = f"{ACCOUNT_ID}/{pending.entry['region']}/{source}/{stamp:%Y/%m/%d}/" if date_source else ""
             groups[f"{prefix}{folder}{stamp:%Y-%m-%d-%H-%M-%S}"].append(pending)
         files = []
         for stem, carried in groups.items():

@@ -85,6 +85,7 @@ class Exchange:
 
     Attributes:
         received_at, completed_at: The server's clock, aware UTC.
+        region: Where it was served: the bucket's, or the one that the request was signed for.
         object_size: Full size of the object in bytes, None where no object is concerned.
         copy_source: Bucket, key and size of a copy's source.
         members: Keys of a batch delete that were deleted, with the version asked for.
@@ -102,6 +103,7 @@ class Exchange:
     host_id: str
     response_headers: Mapping[str, str]
     response_bytes: int
+    region: str = "us-east-1"
     error_code: str | None = None
     error_message: str | None = None
     object_size: int | None = None

@@ -16,7 +16,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,14 +26,12 @@ from xml.sax.saxutils import escape
 from moto.s3control.models import s3control_backends
 
 from harness.clock import ScaledClock
-from harness.embedded import front, signature, state
-from harness.embedded.authorization import actions, allowed, identity_policies
+from harness.embedded import front, permissions, services, signature, state
+from harness.embedded.authorization import allowed, identity_policies
 from harness.embedded.configurations import (
     Configurations,
     RefusedError,
     Reply,
-    child_text,
-    local_name,
     parse_body,
     without_chunk_framing,
 )
@@ -44,7 +42,7 @@ from harness.embedded.history import History
 from harness.embedded.lifecycle import Lifecycle
 from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
 from harness.embedded.replies import Start, deleted_members, error_of, refusal, send, with_encoded_keys, with_ids
-from harness.embedded.services import Services
+from harness.embedded.supplements import Supplements
 from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
 from harness.embedded.wire import S3_SERVICES, Request, identify, read_request, takes_xml
@@ -60,6 +58,7 @@ _NEED_OBJECT = (
     "PutObjectTagging",
     "DeleteObjectTagging",
 )
+NO_CONTEXT: Mapping[str, str] = {}
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NOT_SERVED = {
     "CreateSession": "directory buckets are not served here",
@@ -108,7 +107,7 @@ class Guard:
             switches=switches,
             history=self.history,
         )
-        self.services = Services(self.history)
+        self.supplements = Supplements(self.history)
 
         self.lifecycle = Lifecycle(
             clock, state.backend, lambda action: self.delivery.observe_action(action, self._logging_of)
@@ -129,7 +128,8 @@ class Guard:
             return self._own_page(request, start_response)
         identifier, host_id = request_id(self.ids), "".join(self.ids.choices(_BASE64, k=75)) + "="
         if request.service not in S3_SERVICES:
-            reply = self.services.answer(request) or self._moto(environ)
+            refused = services.refusal_of(request, datetime.now(UTC))
+            reply = refused or self.supplements.answer(request) or self._moto(environ)
             return send(start_response, reply, request, self._stamps(identifier, host_id))
         handling = self._resolve(request, environ)
         request = handling.request
@@ -150,6 +150,7 @@ class Guard:
             request_id=identifier,
             host_id=host_id,
             response_headers={k.lower(): v for k, v in reply.headers},
+            region=state.region_of(request.bucket, request.region),
             response_bytes=0 if request.method == "HEAD" else len(reply.body),
             error_code=code,
             error_message=message,
@@ -204,11 +205,13 @@ class Guard:
         handling.principal = principal_of(handling.request.access_key)
 
     def _check_bucket(self, operation: str, request: Request) -> None:
-        """Refuse a request to a bucket that does not exist, whoever sends it; directory buckets are not known here.
+        """Refuse a request to a bucket that does not or cannot exist, whoever sends it; directory buckets aside.
 
         Raises:
-            RefusedError: NoSuchBucket.
+            RefusedError: NoSuchBucket or InvalidBucketName.
         """
+        if operation == "CreateBucket" and not _BUCKET_NAME.fullmatch(request.bucket or ""):
+            raise RefusedError("InvalidBucketName", "The specified bucket is not valid.", 400)
         directory = operation in _NOT_SERVED or operation == "CreateBucket"
         if request.bucket and not directory and not state.bucket_exists(request.bucket):
             raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
@@ -222,27 +225,22 @@ class Guard:
         request, operation, principal = handling.request, handling.operation or "", handling.principal
         if operation in _PUBLIC_FORMS:
             return
-        action = actions().get(operation)
-        if operation == "DeleteObjects":
-            # AWS answers 200 with an error per key; here one key that may not be deleted refuses them all.
-            keys = [child_text(e, "Key") for e in parse_body(request.body).iter() if local_name(e) == "Object"]
-            wanted = [("s3:DeleteObject", f"arn:aws:s3:::{request.bucket}/{key}") for key in keys]
-        elif action:
-            wanted = [(action.action, action.arn(request.bucket, request.key))]
+        if operation.startswith(permissions.CONTROL):
+            needs = permissions.of_control(operation, request)
         else:
-            wanted = [(f"s3:{operation.removeprefix('s3control:')}", "*")]
-        source = state.copy_source(operation, request)
-        if source:
-            wanted.append(("s3:GetObject", f"arn:aws:s3:::{source[0]}/{source[1]}"))
-        if not all(self._allowed(principal, *each, request.bucket) for each in wanted):
+            needs = permissions.of_s3(operation, request, handling.access_point)
+        if not all(self._allowed(principal, n.action, n.resource, request.bucket, n.context) for n in needs):
             raise RefusedError("AccessDenied", "Access Denied", 403)
 
-    def _allowed(self, principal: Principal, action: str, arn: str, bucket: str | None) -> bool:
+    def _allowed(
+        self, principal: Principal, action: str, arn: str, bucket: str | None, context: Mapping[str, str] = NO_CONTEXT
+    ) -> bool:
         found = state.backend().buckets.get(bucket)
         policy = json.loads(found.policy) if found is not None and found.policy else None
         policies = identity_policies(principal)
         owner = ACCOUNT_ID if bucket else principal.account_id
-        if allowed(principal, action, arn, policies, policy, owner, {"aws:SecureTransport": "true"}):
+        known = {"aws:SecureTransport": "true", "aws:ResourceAccount": owner, **context}
+        if allowed(principal, action, arn, policies, policy, owner, known):
             return True
         # An object whose ACL lets everybody read.
         key = state.key(bucket, arn.partition("/")[2])
@@ -285,8 +283,6 @@ class Guard:
         """
         if operation == "PutBucketPolicy" and not _is_policy(request.body):
             raise RefusedError("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", 400)
-        if operation == "CreateBucket" and not _BUCKET_NAME.fullmatch(request.bucket or ""):
-            raise RefusedError("InvalidBucketName", "The specified bucket is not valid.", 400)
         upload = request.param("uploadId")
         if upload is not None and upload not in state.bucket_of(request).multiparts:
             message = (

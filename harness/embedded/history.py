@@ -49,7 +49,7 @@ class History:
         with self._lock:
             self._events.append(event)
 
-    def look_up(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def look_up(self, asked: Mapping[str, Any], region: str) -> dict[str, Any]:
         """Answer a LookupEvents request.
 
         Raises:
@@ -64,7 +64,7 @@ class History:
             self._answered.append(now)
             events = list(self._events)
         size, first = self._page(asked)
-        chosen = (event for event in events if _wanted(event, asked))
+        chosen = (event for event in events if event["awsRegion"] == region and _wanted(event, asked))
         # The newest first; a later page begins where the one before ended, even if events have come meanwhile.
         newest_first = sorted(chosen, key=lambda e: (e["eventTime"], e["eventID"]), reverse=True)
         following = (e for e in newest_first if first is None or f"{e['eventTime']}/{e['eventID']}" < first)

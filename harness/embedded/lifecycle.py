@@ -33,6 +33,7 @@ class Action:
     bucket: str
     key: str
     at: datetime
+    region: str
     object_size: int | None = None
     version_id: str | None = None
 
@@ -77,7 +78,8 @@ class Lifecycle:
                 continue
             # The day of creation does not count: a rule of n days acts at the midnight after n days.
             age = (midnight - found.last_modified.replace(tzinfo=UTC)).total_seconds() / _DAY.total_seconds()
-            common = {"bucket": bucket.name, "key": key, "at": self._clock.now(), "object_size": found.size}
+            common = {"bucket": bucket.name, "region": bucket.region_name, "key": key, "object_size": found.size}
+            common["at"] = self._clock.now()
             if rule.expiration_days and age >= int(rule.expiration_days):
                 self._backend().delete_object(bucket.name, key)
                 yield Action(

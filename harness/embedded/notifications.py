@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from harness.embedded.exchange import Exchange
-from harness.embedded.trail import REGION
 
 EVENTS: Mapping[str, str] = {
     "PutObject": "ObjectCreated:Put",
@@ -48,6 +47,7 @@ class Told:
 
     name: str
     bucket: str
+    region: str
     key: str
     at: datetime
     request_id: str
@@ -87,7 +87,7 @@ def record(told: Told, configuration: str) -> dict[str, Any]:
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
-        "awsRegion": REGION,
+        "awsRegion": told.region,
         "eventTime": f"{told.at:%Y-%m-%dT%H:%M:%S}.{told.at.microsecond // 1000:03}Z",
         "eventName": told.name,
         "userIdentity": {"principalId": f"AWS:{told.principal_id}"},

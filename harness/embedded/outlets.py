@@ -88,6 +88,7 @@ def of_exchange(exchange: Exchange) -> Iterator[Post]:
         told = notifications.Told(
             name=name,
             bucket=exchange.request.bucket or "",
+            region=exchange.region,
             key=key,
             at=exchange.completed_at,
             request_id=exchange.request_id,
@@ -108,6 +109,7 @@ def of_action(action: Action, identifier: str) -> Iterator[Post]:
         told = notifications.Told(
             name=name,
             bucket=action.bucket,
+            region=action.region,
             key=action.key,
             at=action.at,
             request_id=identifier,

@@ -57,6 +57,24 @@ def add_default_user() -> None:
     backend.put_user_policy(USER_NAME, "everything", json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
 
 
+def add_foreign_role(arn: str) -> None:
+    """Create a role in another account with every permission there, that this account may assume."""
+    account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
+    backend = iam_backends[account]["aws"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}, "Action": "sts:AssumeRole"}
+    backend.create_role(
+        role_name=name,
+        assume_role_policy_document=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        path="/",
+        permissions_boundary=None,
+        description="",
+        tags=[],
+        max_session_duration="3600",
+    )
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    backend.put_role_policy(name, "everything", json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
+
+
 def principal_of(access_key: str | None) -> Principal:
     """Return who owns an access key that was authenticated; nobody for None."""
     if access_key is None:

@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 from harness.clock import ScaledClock
 from harness.embedded.adjusted import adjust
 from harness.embedded.guard import Guard
-from harness.embedded.principals import add_default_user
+from harness.embedded.principals import add_default_user, add_foreign_role
 from harness.embedded.switches import Behaviours
 
 HOST = "127.0.0.1"
@@ -101,9 +101,12 @@ def main() -> None:
     parser.add_argument("--anchor", type=float, default=None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--behaviour", action="append", default=[])
+    parser.add_argument("--foreign-role", default=None)
     parser.add_argument("--linger", type=float, default=None)
     options = parser.parse_args()
     anchor = time.time() if options.anchor is None else options.anchor
+    if options.foreign_role:
+        add_foreign_role(options.foreign_role)
     clock, switches = ScaledClock(options.factor, anchor), Behaviours.from_texts(options.behaviour)
     serve(options.port, clock, options.seed, switches, options.linger)
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from harness.embedded.configurations import RefusedError
 from harness.embedded.wire import Request
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+S3_SCOPES = ("s3", "s3express", "s3-object-lambda")
 MAX_SKEW = timedelta(minutes=15)
 MAX_EXPIRES_SECONDS = 604_800
 _QUERY = tuple(f"X-Amz-{n}" for n in ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires"))
@@ -50,13 +51,14 @@ class Secret:
 SecretOf = Callable[[str], Secret | None]
 
 
-def check(request: Request, secret_of: SecretOf, now: datetime) -> None:
+def check(request: Request, secret_of: SecretOf, now: datetime, services: Collection[str] = S3_SCOPES) -> None:
     """Verify who sent a request; an anonymous one passes.
 
     Args:
         request: As it was received.
         secret_of: Returns what an access key is verified with, None for an unknown one.
         now: Real time, aware UTC: signatures do not follow the server's own clock.
+        services: For which it may be signed.
 
     Raises:
         RefusedError: As S3 refuses it.
@@ -71,7 +73,7 @@ def check(request: Request, secret_of: SecretOf, now: datetime) -> None:
         raise _refused("InvalidRequest")
     claim = _query_claim(request, now) if authorization is None else _header_claim(request, authorization, now)
     code = _QUERY_ERROR if authorization is None else _HEADER_ERROR
-    scope = _scope(claim["Credential"], claim["Date"], code)
+    scope = _scope(claim["Credential"], claim["Date"], code, services)
     if scope[0] != request.access_key:
         raise _refused(code, f"{_MESSAGES[code]}it names more than one access key.")
     signed = claim["SignedHeaders"].split(";")
@@ -177,12 +179,12 @@ def _time(timestamp: str, refused: RefusedError) -> datetime:
         raise refused from error
 
 
-def _scope(credential: str, date: str, code: str) -> list[str]:
+def _scope(credential: str, date: str, code: str, services: Collection[str] = S3_SCOPES) -> list[str]:
     """Return access key, date, region, service and terminator of a credential."""
     scope = credential.split("/")
     if len(scope) != 5 or not all(scope) or scope[4] != "aws4_request":
         why = 'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
-    elif scope[3] not in ("s3", "s3express", "s3-object-lambda"):
+    elif scope[3] not in services:
         why = f'incorrect service "{scope[3]}". This endpoint belongs to "s3".'
     elif scope[1] != date[:8]:
         why = f'Invalid credential date "{scope[1]}". This date is not the same as X-Amz-Date: "{date[:8]}".'

@@ -22,6 +22,12 @@ def bucket_of(request: Request) -> Any:
     return backend().buckets[request.bucket]
 
 
+def region_of(bucket: str | None, otherwise: str) -> str:
+    """Return the Region of a bucket, or another where there is no such bucket."""
+    found = backend().buckets.get(bucket)
+    return str(found.region_name) if found else otherwise
+
+
 def bucket_exists(bucket: str | None) -> bool:
     """Tell whether there is such a bucket."""
     return bucket in backend().buckets

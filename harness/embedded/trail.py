@@ -12,9 +12,9 @@ from xml.etree import ElementTree as ET
 from harness.embedded.configurations import RefusedError, local_name, parse_body
 from harness.embedded.exchange import Exchange
 from harness.embedded.lifecycle import Action
+from harness.embedded.principals import ACCOUNT_ID
 from harness.embedded.switches import Behaviours
 
-REGION = "us-east-1"
 _READ_PREFIXES = ("Get", "List", "Head", "Select")
 _NO_BODY = ("DeleteObjects", "CompleteMultipartUpload", "PutObjectAnnotation")
 _PARAMETERS_LIMIT_BYTES = 100 * 1024
@@ -51,7 +51,7 @@ def action_event(action: Action, identifier: str, ids: random.Random) -> Event:
         "eventTime": f"{action.at:%Y-%m-%dT%H:%M:%SZ}",
         "eventSource": "s3lifecycle.amazonaws.com",
         "eventName": name.get(action.operation, "LifecycleTransition"),
-        "awsRegion": REGION,
+        "awsRegion": action.region,
         "sourceIPAddress": "s3lifecycle.amazonaws.com",
         "userAgent": "s3lifecycle.amazonaws.com",
         "requestParameters": {"bucketName": action.bucket, "key": action.key},
@@ -146,6 +146,10 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         identity["sessionContext"] = {"sessionIssuer": issuer | {"userName": principal.user_name}}
     elif principal.user_name:
         identity["userName"] = principal.user_name
+    foreign = principal.arn is not None and principal.account_id != ACCOUNT_ID
+    if foreign:
+        # The owner's copy names the account only (S3 User Guide, CloudTrail events, cross-account).
+        identity = {"type": "AWSAccount", "principalId": principal.principal_id, "accountId": principal.account_id}
     additional: Event = {}
     if request.access_key:
         additional["SignatureVersion"] = "SigV4"
@@ -168,7 +172,7 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         "eventTime": f"{exchange.completed_at:%Y-%m-%dT%H:%M:%SZ}",
         "eventSource": exchange.behaviour.event_source,
         "eventName": name,
-        "awsRegion": REGION,
+        "awsRegion": exchange.region,
         "sourceIPAddress": request.remote_ip,
         "userAgent": f"[{request.headers.get('user-agent', '')[:_TEXT_LIMIT]}]",
         "requestParameters": _parameters(exchange),
@@ -180,9 +184,11 @@ def _event(exchange: Exchange, ids: random.Random) -> Event:
         "resources": _resources(exchange, name),
         "eventType": "AwsApiCall",
         "managementEvent": management,
-        "recipientAccountId": principal.account_id if principal.arn else "123456789012",
+        "recipientAccountId": ACCOUNT_ID,
         "eventCategory": "Management" if management else "Data",
     }
+    if foreign:
+        event["sharedEventID"] = _uuid(ids)
     if exchange.error_code:
         event["errorCode"] = exchange.error_code[:_TEXT_LIMIT]
         event["errorMessage"] = (exchange.error_message or exchange.error_code)[:_TEXT_LIMIT]
@@ -261,11 +267,11 @@ def _resources(exchange: Exchange, name: str) -> list[Event]:
     if not request.bucket:
         return []
     if exchange.behaviour.event_source == "s3express.amazonaws.com":
-        arn = f"arn:aws:s3express:{REGION}:123456789012:bucket/{request.bucket}"
+        arn = f"arn:aws:s3express:{exchange.region}:{ACCOUNT_ID}:bucket/{request.bucket}"
         key = f"/{request.key}" if request.key else ""
         return [
             {"type": "AWS::S3Express::Object", "ARN": f"{arn}{key}"},
-            {"accountId": "123456789012", "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
+            {"accountId": ACCOUNT_ID, "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
         ]
     arn = f"arn:aws:s3:::{request.bucket}"
     point = [{"accountId": "123456789012", "type": "AWS::S3::AccessPoint", "ARN": exchange.access_point}]

@@ -10,16 +10,48 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import OperationModel
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from harness.clock import Clock
-from harness.errors import PreflightError
+from harness.errors import CredentialsError, PreflightError
 from harness.journal import Journal
 from harness.targets import DIRECTORY_ZONES, Credentials
 
 PREFIX = "s3lm"
 TAG_KEY = "s3lm"
-_LOG_DAYS = 30
+EXPIRES_DAYS = 30
+"""What a run has stored goes by itself after so long, even if nobody ever tears the run down."""
+EXPIRY = {
+    "Rules": [
+        {
+            "ID": "s3lm-expiry",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "Expiration": {"Days": EXPIRES_DAYS},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        }
+    ]
+}
+_OURS_ALREADY = {
+    "BucketAlreadyOwnedByYou",
+    "TrailAlreadyExistsException",
+    "EntityAlreadyExists",
+    "AccessPointAlreadyOwnedByYou",
+    "ResourceAlreadyExistsException",
+    "ConflictException",
+}
+
+_EXPIRED = {
+    "CredentialRetrievalError",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "SSOTokenLoadError",
+    "TokenRefreshRequired",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+}
 
 
 def code_of(error: Exception) -> str:
@@ -29,6 +61,33 @@ def code_of(error: Exception) -> str:
     )
 
 
+def refuse_expired(error: Exception) -> None:
+    """Raise CredentialsError when an error of AWS's says that the credentials have expired."""
+    if code_of(error) in _EXPIRED:
+        raise CredentialsError from error
+
+
+def expect_owner(session: boto3.Session, account_id: str) -> None:
+    """Have every S3 call of a session that can say so demand that the bucket belongs to an account.
+
+    What names a bucket in an account-regional namespace cannot meet a stranger's; this makes it certain.
+    """
+
+    def demand(model: OperationModel, params: dict[str, Any], **_kwargs: Any) -> None:
+        members = model.input_shape.members if model.input_shape else {}
+        for member, header in _OWNER_HEADERS.items():
+            if member in members:
+                params["headers"].setdefault(header, account_id)
+
+    session.events.register("before-call.s3", demand)
+
+
+_OWNER_HEADERS = {
+    "ExpectedBucketOwner": "x-amz-expected-bucket-owner",
+    "ExpectedSourceBucketOwner": "x-amz-source-expected-bucket-owner",
+}
+
+
 @dataclass(slots=True)
 class Site:
     """Names, clients and journal of one run's resources.
@@ -36,6 +95,8 @@ class Site:
     Args:
         session: A session that reaches the target, with the recorder attached.
         run_id: Part of every name.
+        requester_role: ARN of the role in another account that calls across accounts are made by.
+        resumed: Whether an earlier process may have made something and been killed before it could note it.
     """
 
     session: boto3.Session
@@ -45,6 +106,8 @@ class Site:
     account_id: str
     region: str
     on_created: Callable[[str, str], None] = lambda _kind, _name: None
+    resumed: bool = False
+    requester_role: str | None = None
     s3: Any = field(init=False)
     cloudtrail: Any = field(init=False)
     iam: Any = field(init=False)
@@ -74,10 +137,6 @@ class Site:
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in the run's account and Region."""
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
-
-    def has(self, kind: str, name: str) -> bool:
-        """Tell whether a resource was made and is still there."""
-        return any(each[:3] == (kind, name, "created") for each in self.journal.resources())
 
     def source_buckets(self) -> list[str]:
         """Return the source buckets that were made and are still there, as far as it is known."""
@@ -138,13 +197,25 @@ class Site:
         self.make("role", name, lambda: self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags))
 
     def denied_credentials(self) -> Credentials:
-        """Assume the denied role; a new role may take some seconds until it can be assumed.
+        """Assume the denied role.
 
         Raises:
             ClientError: It cannot be assumed.
         """
+        return self._assume(f"arn:aws:iam::{self.account_id}:role/{self.denied_role}")
+
+    def requester_credentials(self) -> Credentials:
+        """Assume the role in the other account.
+
+        Raises:
+            ClientError: It cannot be assumed.
+        """
+        assert self.requester_role is not None
+        return self._assume(self.requester_role)
+
+    def _assume(self, arn: str) -> Credentials:
+        """Assume a role; a new one may take some seconds until it can be assumed."""
         sts = self.session.client("sts")
-        arn = f"arn:aws:iam::{self.account_id}:role/{self.denied_role}"
         for attempt in Retrying(
             retry=retry_if_exception_type(ClientError),
             stop=stop_after_attempt(10),
@@ -179,43 +250,70 @@ class Site:
         self.make("bucket", name, create)
         return name
 
-    def make(self, kind: str, name: str, create: Callable[[], Any], **detail: Any) -> Any:
-        """Make a resource: journal the intent, do it, journal the deed; returns what ``create`` returns.
+    def make(
+        self,
+        kind: str,
+        name: str,
+        create: Callable[[], Any],
+        finish: Callable[[], Any] = lambda: None,
+        **detail: Any,
+    ) -> Any:
+        """Make a resource: journal the intent, do it, journal the deed. One that is made already is left as it is.
+
+        Args:
+            kind: As ``teardown.KINDS`` has it.
+            name: Of the resource.
+            create: Makes it.
+            finish: What may be done twice, after it.
+            detail: What teardown needs to know of it.
+
+        Returns:
+            What ``create`` returns; None where it was made already.
 
         Raises:
             PreflightError: AWS refused; the message names the call and its error.
         """
+        before = self.journal.resource_state(kind, name)
+        if before == "created":
+            return None
         self.journal.resource(kind, name, "intended", self.clock.now(), **detail)
         try:
-            made = create()
+            made = None
+            try:
+                made = create()
+            except ClientError as error:
+                if not (self.resumed and before == "intended" and code_of(error) in _OURS_ALREADY):
+                    raise
+            finish()
         except (ClientError, BotoCoreError) as error:
             raise PreflightError(f"cannot create {kind} {name}: {error}") from error
         self.journal.resource(kind, name, "created", self.clock.now(), **detail)
         self.on_created(kind, name)
         return made
 
-    def make_bucket(self, name: str, **parameters: Any) -> str:
-        """Create and tag a bucket in the account-regional namespace; returns its name."""
+    def make_bucket(self, name: str, *, for_logs: bool = False, **parameters: Any) -> str:
+        """Create a bucket in the account-regional namespace, tagged, its content expiring; returns its name."""
         if self.region != "us-east-1":
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": self.region}
 
         def create() -> None:
             self.s3.create_bucket(Bucket=name, BucketNamespace="account-regional", **parameters)
-            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})
 
-        self.make("bucket", name, create)
+        def finish() -> None:
+            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})
+            self.s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration=EXPIRY)
+
+        self.make("bucket", name, create, finish, logs=for_logs)
         return name
 
     def make_log_bucket(self, name: str, policy: str) -> str:
         """Create a bucket that logs are delivered to: private, SSE-S3, expiring, and never logged itself."""
-        self.make_bucket(name, ObjectOwnership="BucketOwnerEnforced")
+        self.make_bucket(name, for_logs=True, ObjectOwnership="BucketOwnerEnforced")
         blocked = dict.fromkeys(
             ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
         )
         self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
         encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
         self.s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encrypted)
-        expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": _LOG_DAYS}}
-        self.s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [expire]})
         self.s3.put_bucket_policy(Bucket=name, Policy=policy)
         return name

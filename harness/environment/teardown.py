@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.environment.removal import CHANNELS, Delete, Detail
+from harness.environment.removal import OF_CHANNELS, Kind
 from harness.environment.site import Site, code_of
+from harness.journal import Resource
 
 _ATTEMPTS = 10
+_LONGEST_PAUSE_SECONDS = 30.0
 _GONE = {
     "NoSuchBucket",
     "NoSuchEntity",
     "NoSuchAccessPoint",
+    "NoSuchMultiRegionAccessPoint",
     "404",
     "TrailNotFoundException",
     "ResourceNotFoundException",
@@ -25,24 +29,17 @@ _GONE = {
 
 
 def teardown(site: Site) -> list[str]:
-    """Delete the journaled resources, the last made first (trails and sources before the log buckets).
+    """Delete the journaled resources: trails first, then the sources, log buckets last.
 
     Returns:
         What could not be deleted, with the reason; empty when nothing is left.
     """
     left = []
-    deletes: dict[str, Delete] = {
-        "trail": _delete_trail,
-        "bucket": _delete_bucket,
-        "role": lambda site, name, _: site.iam.delete_role(RoleName=name),
-        "access-point": lambda site, name, _: site.s3control.delete_access_point(AccountId=site.account_id, Name=name),
-        **CHANNELS,
-    }
-    for kind, name, state, detail in reversed(site.journal.resources()):
+    for kind, name, state, _detail in in_order(site.journal.resources()):
         if state == "deleted":
             continue
         try:
-            deletes[kind](site, name, detail)
+            KINDS[kind].delete(site, name)
         except (ClientError, BotoCoreError) as error:
             if code_of(error) not in _GONE:
                 left.append(f"{kind} {name}: {error}")
@@ -51,14 +48,24 @@ def teardown(site: Site) -> list[str]:
     return left
 
 
-def _delete_trail(site: Site, name: str, _detail: Detail) -> None:
+def in_order(resources: Sequence[Resource]) -> list[Resource]:
+    """Return resources in the order of their deletion: by rank, of one rank the last made first."""
+
+    def rank(numbered: tuple[int, Resource]) -> tuple[int, int]:
+        number, (kind, _, _, detail) = numbered
+        return _LOG_BUCKETS if detail.get("logs") else KINDS[kind].rank, -number
+
+    return [each for _, each in sorted(enumerate(resources), key=rank)]
+
+
+def _delete_trail(site: Site, name: str) -> None:
     site.cloudtrail.stop_logging(Name=name)
     site.cloudtrail.delete_trail(Name=name)
 
 
-def _delete_bucket(site: Site, name: str, _detail: Detail) -> None:
+def _delete_bucket(site: Site, name: str) -> None:
     """Empty and delete a bucket, again if log files have come meanwhile: deliveries go on for hours."""
-    for _ in range(_ATTEMPTS - 1):
+    for attempt in range(_ATTEMPTS - 1):
         _empty_bucket(site, name)
         try:
             site.s3.delete_bucket(Bucket=name)
@@ -66,6 +73,7 @@ def _delete_bucket(site: Site, name: str, _detail: Detail) -> None:
         except ClientError as error:
             if code_of(error) != "BucketNotEmpty":
                 raise
+        site.clock.sleep(min(_LONGEST_PAUSE_SECONDS, 2.0**attempt))
     _empty_bucket(site, name)
     site.s3.delete_bucket(Bucket=name)
 
@@ -83,7 +91,10 @@ def _empty_bucket(site: Site, name: str) -> None:
         if objects:
             answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):
-                _delete_locked(site.s3, name, failed["Key"], failed.get("VersionId"))
+                # One that names no version is of each that was asked for: a delete without adds a marker only.
+                asked = [o for o in objects if o["Key"] == failed["Key"] and not failed.get("VersionId")]
+                for each in asked or [failed]:
+                    _delete_locked(site.s3, name, each["Key"], each.get("VersionId"))
 
 
 def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> None:
@@ -91,3 +102,24 @@ def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> No
     with suppress(ClientError):  # not every locked object is in a bucket with Object Lock: the deletion says why
         s3.put_object_legal_hold(**named, LegalHold={"Status": "OFF"})
     s3.delete_object(**named, BypassGovernanceRetention=True)
+
+
+def _delete_access_point(site: Site, name: str) -> None:
+    site.s3control.delete_access_point(AccountId=site.account_id, Name=name)
+
+
+def _delete_multi_region_access_point(site: Site, name: str) -> None:
+    # The request is carried out later: its answer only says that it was taken.
+    site.s3control.delete_multi_region_access_point(AccountId=site.account_id, ClientToken=name, Details={"Name": name})
+
+
+_LOG_BUCKETS = 9
+KINDS: Mapping[str, Kind] = {
+    "trail": Kind(0, _delete_trail),
+    "access-point": Kind(1, _delete_access_point),
+    "multi-region-access-point": Kind(1, _delete_multi_region_access_point),
+    "bucket": Kind(2, _delete_bucket),
+    "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name)),
+    **OF_CHANNELS,
+}
+"""By the name that the journal has; log buckets, whatever else is added, come last."""

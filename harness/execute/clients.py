@@ -65,6 +65,7 @@ class Clients:
             return owner.client(service, config=Config(**settings[kind]))
         who: dict[str, Callable[[], Credentials]] = {
             "denied": self.site.denied_credentials,
+            "requester": self.site.requester_credentials,
             "bad-signature": lambda: Credentials(owner.get_credentials().access_key, WRONG_SECRET),
             "unknown-key": lambda: Credentials(UNKNOWN_ACCESS_KEY, WRONG_SECRET),
         }

@@ -17,7 +17,7 @@ from harness import catalogue
 from harness.catalogue.expected import expected
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import Site
+from harness.environment.site import PREFIX, Site, refuse_expired
 from harness.errors import LogjamError
 from harness.events import Event, ScenarioFinished
 from harness.execute.clients import CallMaker, Clients
@@ -31,6 +31,11 @@ CONTROL_CELL = CellKey(operation="PutObject", variant="control")
 CONTROL_INTERVAL = 40
 """Scenario executions between two control calls."""
 _NO_DIRECTORY_BUCKET = "s3lm-none--use1-az4--x-s3"
+
+
+def control_calls(executions: int) -> int:
+    """Return how many control calls accompany so many executions: one before, one after, and those between."""
+    return 2 + max(0, executions - 1) // CONTROL_INTERVAL
 
 
 @dataclass(slots=True)
@@ -71,6 +76,13 @@ class RunSurroundings:
         name = f"{kind}-{self._names:05d}"
         rename = self.scenario.how.rename if self.scenario else None
         return rename(name) if rename else name
+
+    def resource_name(self, kind: str, stem: str) -> str:
+        """Return a name for a resource that the scenario will create, and remember it for teardown."""
+        self._names += 1
+        name = f"{PREFIX}-{self.site.run_id}-{stem}{self._names:05d}"
+        self.site.journal.resource(kind, name, "intended", self.clock.now())
+        return name
 
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
@@ -137,7 +149,7 @@ def execute(
     """
     journal, clock = surroundings.site.journal, surroundings.clock
     done = {key for key, (state, _) in journal.executions().items() if state != "started"}
-    control = _Control(recorder, surroundings)
+    control = Control(recorder, surroundings)
     control.call()
     since_control = 0
     due = clock.now()
@@ -160,7 +172,7 @@ def execute(
 
 
 @dataclass(slots=True)
-class _Control:
+class Control:
     """A call that is known to be logged: its record shows that the channel was delivering.
 
     A channel without data events gets a second one, which is a management event.
@@ -169,18 +181,25 @@ class _Control:
     recorder: Recorder
     surroundings: RunSurroundings
 
-    def call(self) -> None:
+    def call(self, *, awaited: bool = True) -> None:
+        """Make one; whatever comes of it, the run goes on.
+
+        Args:
+            awaited: Whether its records are worth waiting for.
+        """
         where = self.surroundings
         where.begin(None)
-        written = self._expected("PutObject")
+        by_write, by_read = (self._expected(operation) for operation in ("PutObject", "GetBucketLocation"))
+        self._make(by_write, awaited, "put_object", Key=where.new_name("control"), Body=b"control")
+        if not all(by_write.values()):
+            self._make(by_read, awaited, "get_bucket_location")
+
+    def _make(self, by_channel: Mapping[str, int], awaited: bool, method: str, **parameters: Any) -> None:
+        expected = by_channel if awaited else dict.fromkeys(by_channel, 0)
+        client, bucket = self.surroundings.s3, self.surroundings.bucket
         # One that is refused shows nothing, and the next one may show more: it must not end the run.
-        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=written):
-            where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
-        if all(written.values()):
-            return
-        read = self._expected("GetBucketLocation")
-        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=read):
-            where.s3.get_bucket_location(Bucket=where.bucket)
+        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected):
+            getattr(client, method)(Bucket=bucket, **parameters)
 
     def _expected(self, operation: str) -> dict[str, int]:
         by_channel = expected(operation, 1, 1)
@@ -211,6 +230,8 @@ class _Execution:
             ):
                 run()
         except (ClientError, BotoCoreError, LogjamError) as error:
+            if scenario.how.client == "owner":
+                refuse_expired(error)
             raised = str(error)
         except Exception as error:
             raised = f"{type(error).__name__}: {error}"

@@ -53,6 +53,11 @@ class Recorder:
         self.statuses: list[int | None] = []
         """HTTP statuses of subject calls, for who clears it and reads it; None where no answer came."""
 
+    @property
+    def role(self) -> Role:
+        """What the calls that are being made are for."""
+        return self._purpose.role
+
     def attach(self, session: boto3.Session) -> None:
         """Journal every attempt that clients of this session will make."""
         session.events.register_first("before-send", self._before_send)

@@ -36,7 +36,7 @@ def document(result: Result) -> dict[str, Any]:
         "headline": result.headline,
         "schema_version": SCHEMA_VERSION,
         **provenance(facts),
-        "run": {name: facts[name] for name in _FACTS if name in facts},
+        "run": {name: facts[name] for name in _FACTS if facts.get(name) is not None},
         "summary": {
             "verdicts": {v.value: sum(1 for c in result.cells if c.verdict is v) for v in Verdict},
             "calls": dict(Counter(call.role.value for call in result.calls)),

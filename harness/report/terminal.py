@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from pathlib import Path
 from statistics import median
 from types import TracebackType
 from typing import Literal, Self
@@ -17,10 +18,12 @@ from rich.text import Text
 from harness import catalogue
 from harness.events import (
     ChannelSkipped,
+    Checked,
     CollectProgress,
     Event,
+    GateProgress,
     ResourceCreated,
-    RunFinished,
+    RunDetached,
     RunInterrupted,
     RunStarted,
     ScenarioFinished,
@@ -40,7 +43,9 @@ _LOOK = {
     Verdict.NOT_RUN: ("–", "bright_black"),
 }
 _STAGES = {
+    "preflight": "Checking account and permissions",
     "provision": "Creating buckets and trail",
+    "gate": "Waiting for every channel to show a control record",
     "execute": "Executing scenarios",
     "collect": "Waiting for records",
     "teardown": "Deleting what was created",
@@ -99,8 +104,6 @@ class Terminal:
                 self._stage(stage)
             case ResourceCreated():
                 self._advance(f"{event.kind} {event.name}")
-            case ChannelSkipped():
-                self._line(f"  ! {event.channel} is left out: {event.reason}", "yellow")
             case ScenarioFinished():
                 self._advance(str(event.cell))
                 if event.failure:
@@ -111,10 +114,26 @@ class Terminal:
                 self._line(f"  ! {event.message}", "yellow")
             case Warned():
                 self._warn("warned", event.message)
+            case GateProgress():
+                self._gated(event)
+            case Checked():
+                self._line(f"  {'!' if event.trouble else '·'} {event.name}: {event.answer}", event.trouble * "yellow")
+            case _:
+                self._seldom(event)
+
+    def _seldom(self, event: Event) -> None:
+        """Show a channel that is left out, or how a run ended, if it is told so."""
+        match event:
+            case ChannelSkipped():
+                self._line(f"  ! {event.channel} is left out: {event.reason}", "yellow")
             case RunInterrupted():
                 self._line(f"Interrupted in stage {event.stage}; what was journaled is kept and reported.", "yellow")
-            case RunFinished() | StageStarted():
-                pass
+                if event.resumable:
+                    self._left(event.folder)
+            case RunDetached():
+                by = f" They may all be there by {event.done_by:%Y-%m-%d %H:%M} UTC." if event.done_by else ""
+                self._line(f"Every call was made; the records are still to come.{by}", "bold")
+                self._left(event.folder)
 
     def _stage(self, stage: str) -> None:
         if self._task is not None:
@@ -123,6 +142,21 @@ class Terminal:
         self._task = self._progress.add_task(_STAGES[stage], total=total, detail="")
         if not self._live:
             self._line(f"{_STAGES[stage]} …")
+
+    def _left(self, folder: Path) -> None:
+        """Say what to do about a run that is left in the middle."""
+        self._line(f"  s3logjam status {folder}     where it stands")
+        self._line(f"  s3logjam resume {folder}     goes on, and deletes at the end what the run has created")
+        self._line(f"  s3logjam teardown {folder}   deletes that at once")
+
+    def _gated(self, event: GateProgress) -> None:
+        names, silent = ", ".join(event.waiting) or "none", f"; silent: {', '.join(event.silent)}" * bool(event.silent)
+        told = f"waiting for {names} since {span(event.waited_seconds)} of at most {span(event.limit_seconds)}{silent}"
+        if self._task is not None:
+            self._progress.update(self._task, advance=1, detail=told)
+        self._counted["gate"] += 1
+        if not self._live and (self._counted["gate"] % _PLAIN_EVERY == 1 or not event.waiting):
+            self._line(f"  {told}")
 
     def _advance(self, detail: str) -> None:
         if self._task is not None:
@@ -133,12 +167,12 @@ class Terminal:
         arrived, expected = sum(event.arrived.values()), sum(event.expected.values())
         each = ", ".join(f"{c} {n}/{event.expected[c]}" for c, n in event.arrived.items())
         if self._task is not None:
-            detail = f"{each}; deadline in {span(left)}"
+            detail = f"{each}; {_expected(event)}deadline in {span(left)}"
             self._progress.update(self._task, completed=arrived, total=expected, detail=detail)
         self._counted["polls"] += 1
         if not self._live and self._counted["polls"] % _PLAIN_EVERY == 1:
             waiting = f"; waiting for {event.waiting_for}" if event.waiting_for else ""
-            self._line(f"  {event.now:%H:%M:%S}  {each}{waiting}; deadline in {span(left)}")
+            self._line(f"  {event.now:%H:%M:%S}  {each}{waiting}; {_expected(event)}deadline in {span(left)}")
 
     def _warn(self, kind: str, message: str) -> None:
         self._counted[kind] += 1
@@ -149,6 +183,13 @@ class Terminal:
 
     def _line(self, text: str, style: str = "") -> None:
         _line(self._console, text, style)
+
+
+def _expected(event: CollectProgress) -> str:
+    """Say when it may be done; nothing where that has passed or is not known."""
+    if event.done_by is None or event.done_by <= event.now:
+        return ""
+    return f"done in about {span((event.done_by - event.now).total_seconds())}, "
 
 
 def console() -> Console:

@@ -15,6 +15,7 @@ from harness.clock import Clock
 FIXED_LIMITS = {
     "account-wide-changes": "it would change the whole account: never by default",
     "torrent": "AWS has retired BitTorrent",
+    "requester": "it needs a role in another account: --requester-role",
     "days": "S3 does it by itself, a day or more later: only with --slow",
 }
 """What no target offers by itself, and why."""
@@ -43,6 +44,7 @@ class Target(Protocol):
         outlives: Whether it goes on, with everything in it, when this process ends: such a run can be taken up again.
         real: Whether it costs money and belongs to somebody.
         repeatable: Whether a seed makes a run there repeatable, its names included.
+        identity: Account and ARN of the caller, where they are known without asking.
     """
 
     name: str
@@ -55,17 +57,10 @@ class Target(Protocol):
     outlives: bool = False
     real: bool = False
     repeatable: bool = True
+    identity: tuple[str, str] | None = None
 
     def session(self, credentials: Credentials | None = None) -> boto3.Session:
         """Return a session whose clients reach this target: the owner's, or that of other credentials."""
-        ...
-
-    def in_region(self, region: str) -> Target:
-        """Return this target in another Region; only this one needs to be entered.
-
-        Raises:
-            UsageError: There is no such Region.
-        """
         ...
 
     def reach(self) -> dict[str, Any]:

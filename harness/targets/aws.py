@@ -18,6 +18,8 @@ from harness.targets import DIRECTORY_ZONES, FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, session_config
 
 _ATTEMPTS = 6
+POSSIBLE = frozenset({"directory-buckets"})
+"""Capabilities that an account and a Region may have; whether they do is asked."""
 
 
 def aws_config() -> Any:
@@ -43,6 +45,7 @@ class AwsTarget:
     outlives = True
     real = True
     repeatable = False
+    identity: tuple[str, str] | None = None
 
     def __init__(self, profile: str | None = None, region: str | None = None, role_arn: str | None = None) -> None:
         self._profile, self._role_arn = profile, role_arn
@@ -84,7 +87,7 @@ class AwsTarget:
             except (ClientError, BotoCoreError) as error:
                 why = f"the account cannot be asked for them: {error}"
             else:
-                self.capabilities = frozenset({"directory-buckets"})
+                self.capabilities = POSSIBLE
         if not self.capabilities:
             self.missing = {**self.missing, "directory-buckets": why}
         return self
@@ -93,10 +96,6 @@ class AwsTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave everything as it is: a run's resources go with its teardown."""
-
-    def in_region(self, region: str) -> AwsTarget:
-        """Return this target in another Region, entered."""
-        return AwsTarget(self._profile, region, self._role_arn).__enter__()
 
     def reach(self) -> dict[str, Any]:
         """Return profile and role by name."""

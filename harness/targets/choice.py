@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from harness.errors import JournalError, UsageError
+from harness.errors import JournalError, TargetError, UsageError
 from harness.targets import Target
 from harness.targets.embedded import DEFAULT_FACTOR, EmbeddedTarget
 
@@ -26,6 +27,7 @@ class Wanted:
 
     Attributes:
         detached: Whether the run will be left and taken up again.
+        requester_role: A role in another account, which the embedded server makes up.
     """
 
     name: TargetName = TargetName.EMBEDDED
@@ -37,6 +39,7 @@ class Wanted:
     factor: float = DEFAULT_FACTOR
     behaviours: Sequence[str] = ()
     detached: bool = False
+    requester_role: str | None = None
 
 
 _ONLY = {
@@ -63,6 +66,7 @@ def target_for(wanted: Wanted) -> Target:
             behaviours=wanted.behaviours,
             region=wanted.region or "us-east-1",
             detached=wanted.detached,
+            foreign_role=wanted.requester_role,
         )
     if wanted.name is TargetName.LOCALSTACK:
         from harness.targets.localstack import LocalstackTarget  # noqa: PLC0415 - only where it is wanted
@@ -71,6 +75,37 @@ def target_for(wanted: Wanted) -> Target:
     from harness.targets.aws import AwsTarget  # noqa: PLC0415
 
     return AwsTarget(wanted.profile, wanted.region, wanted.role_arn)
+
+
+def unasked(wanted: Wanted) -> Target:
+    """Return a target of which nothing is asked, with all that it may be able to do: for what is told beforehand.
+
+    Raises:
+        UsageError: An option does not go with it.
+    """
+    if wanted.name is not TargetName.AWS:
+        return target_for(wanted)
+    from harness.targets.aws import POSSIBLE, AwsTarget  # noqa: PLC0415
+
+    target = AwsTarget(region=wanted.region or "us-east-1")
+    target.capabilities = POSSIBLE
+    return target
+
+
+@contextmanager
+def asked(wanted: Wanted) -> Iterator[Target]:
+    """Give a target that was asked what it can do, where that costs nothing and it answers; else one that was not.
+
+    Raises:
+        UsageError: An option does not go with it.
+    """
+    with ExitStack() as stack:
+        # Starting a server only to ask it what is known would take longer than everything else.
+        target = target_for(wanted) if wanted.name is TargetName.EMBEDDED else None
+        if target is None:
+            with suppress(TargetError):
+                target = stack.enter_context(target_for(wanted))
+        yield target or unasked(wanted)
 
 
 def reopened(facts: Mapping[str, Any], profile: str | None = None) -> Target:

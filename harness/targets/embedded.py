@@ -28,6 +28,7 @@ from harness.targets import FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, route_to
 
 DEFAULT_FACTOR = 600.0
+ACCOUNT_ID, USER_NAME = "123456789012", "s3logjam"
 ACCESS_KEY_ID = "AKIAS3LOGJAMEMBEDDED"
 SECRET_ACCESS_KEY = "embedded-server-only-not-a-secret"  # noqa: S105 - made up, published, worth nothing elsewhere
 NOTE = "AWS-like server on this machine: proves the harness, never AWS"
@@ -58,6 +59,7 @@ class EmbeddedServer:
         port: 0 for a free one.
         behaviours: ``name=answer`` texts (``embedded/switches.py``).
         detached: Whether it goes on when this process ends, until it is told to stop or nobody asks anything.
+        foreign_role: ARN of a role in another account that it makes up.
 
     Raises:
         TargetError: The server did not come up, for instance because the port is taken.
@@ -71,12 +73,14 @@ class EmbeddedServer:
         behaviours: Sequence[str] = (),
         *,
         detached: bool = False,
+        foreign_role: str | None = None,
     ) -> None:
         # -P: nothing in the user's current folder (a moto.py, a folder called harness) may stand in for our modules.
         command = [sys.executable, "-P", "-m", "harness.embedded.server", "--port", str(port), "--seed", str(seed)]
         command += ["--factor", repr(clock.factor), "--anchor", repr(clock.anchor)]
         command += [part for behaviour in behaviours for part in ("--behaviour", behaviour)]
         command += ["--linger", str(LINGER_SECONDS)] if detached else []
+        command += ["--foreign-role", foreign_role] if foreign_role else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
         environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         root = str(Path(harness.__file__).parent.parent)
@@ -152,6 +156,7 @@ class EmbeddedTarget:
         behaviours: ``name=answer`` texts: which sides the server takes where AWS's documents contradict each other.
         region: Where the session's clients are; the server serves all.
         detached: Whether the server goes on when this process ends, so that the run can be taken up by another.
+        foreign_role: ARN of a role in another account, with every permission there, that the server makes up.
     """
 
     name = "embedded"
@@ -159,6 +164,7 @@ class EmbeddedTarget:
     no_logs = ""
     real = False
     repeatable = True
+    identity: tuple[str, str] | None = (ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:user/{USER_NAME}")
     capabilities = frozenset({"multi-region"})
     missing: Mapping[str, str] = FIXED_LIMITS | {
         "directory-buckets": "the embedded server has no directory buckets",
@@ -176,16 +182,18 @@ class EmbeddedTarget:
         *,
         region: str = "us-east-1",
         detached: bool = False,
+        foreign_role: str | None = None,
     ) -> None:
         try:
             Behaviours.from_texts(list(behaviours))
         except UnknownBehaviourError as error:
             raise UsageError(str(error)) from error
         self.region = known_region(region)
-        self.outlives = detached
+        self.outlives, self._foreign_role = detached, foreign_role
         self._behaviours = behaviours
         self._clock = ScaledClock.starting_now(factor)
         self._seed, self._port = seed, port
+        self._who = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._endpoint = ""
         self.clock: Clock = self._clock
         self.server: EmbeddedServer | None = None
@@ -217,7 +225,14 @@ class EmbeddedTarget:
 
     def __enter__(self) -> Self:
         if not self._endpoint:
-            self.server = EmbeddedServer(self._clock, self._seed, self._port, self._behaviours, detached=self.outlives)
+            self.server = EmbeddedServer(
+                self._clock,
+                self._seed,
+                self._port,
+                self._behaviours,
+                detached=self.outlives,
+                foreign_role=self._foreign_role,
+            )
             self._endpoint = self.server.endpoint
         return self
 
@@ -227,10 +242,18 @@ class EmbeddedTarget:
         if self.server and not self.outlives:
             self.server.close()
 
-    def in_region(self, region: str) -> EmbeddedTarget:
-        """Return this target in another Region, on the same server."""
+    def limited_to(self, policies: Sequence[Mapping[str, Any]]) -> EmbeddedTarget:
+        """Return this target as a new user sees it, who holds these IAM policies and nothing else."""
+        iam = self.session().client("iam")
+        number = len(iam.list_users()["Users"])
+        name = f"s3lm-limited-{number}"
+        iam.create_user(UserName=name)
+        for count, document in enumerate(policies):
+            made = iam.create_policy(PolicyName=f"{name}-{count}", PolicyDocument=json.dumps(document))
+            iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
+        key = iam.create_access_key(UserName=name)["AccessKey"]
         other = copy.copy(self)
-        other.region, other.server = known_region(region), None
+        other._who, other.server = Credentials(key["AccessKeyId"], key["SecretAccessKey"]), None
         return other
 
     def reach(self) -> dict[str, Any]:
@@ -252,7 +275,6 @@ class EmbeddedTarget:
         """Return a session of the server's one user, or of other credentials, routed to loopback."""
         if not self._endpoint:
             raise TargetError("the embedded server is not running")
-        who = credentials or Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-        session = isolated_session(who, self.region)
+        session = isolated_session(credentials or self._who, self.region)
         route_to(session, self._endpoint)
         return session

@@ -43,6 +43,7 @@ class LocalstackTarget:
     outlives = True
     real = False
     repeatable = False
+    identity: tuple[str, str] | None = None
 
     def __init__(self, endpoint_url: str | None = None, region: str = "us-east-1") -> None:
         try:
@@ -102,10 +103,6 @@ class LocalstackTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave everything as it is: the server is the user's."""
-
-    def in_region(self, region: str) -> LocalstackTarget:
-        """Return this target in another Region, entered."""
-        return LocalstackTarget(self._endpoint, region).__enter__()
 
     def reach(self) -> dict[str, Any]:
         """Return the endpoint."""

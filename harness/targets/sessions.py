@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,9 +41,16 @@ def loopback_config() -> Config:
     return session_config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
 
 
+@cache
+def _loader() -> Any:
+    """Return what reads botocore's models: once for all sessions, because that is most of what a client costs."""
+    return botocore.session.Session(session_vars=_NOBODY).get_component("data_loader")
+
+
 def isolated_session(who: Credentials, region: str, config: Config | None = None) -> boto3.Session:
     """Return a session that reads no profile, no config file and no credentials of the machine's user."""
     core = botocore.session.Session(session_vars=_NOBODY)
+    core.register_component("data_loader", _loader())
     core.set_credentials(who.access_key, who.secret_key, who.token)
     core.set_default_client_config(config or loopback_config())
     return boto3.Session(botocore_session=core, region_name=region)

@@ -14,11 +14,13 @@ from drift_kit import BUCKET, SOME, USER, Faults, measured, traffic, write_run
 from offline import ACCOUNT, REGION
 
 from harness.analyse.cases import Case, DiffResult, Outcome, cases_of_diff, cases_of_run, excuse
+from harness.analyse.curve import Observation
 from harness.analyse.drift import compare, incomparable
 from harness.analyse.findings import SEVERITY, Finding, Kind
 from harness.analyse.known import parse, sort_out
 from harness.analyse.moved import Limits, delay_moved, incomparable_delays, share_moved
 from harness.analyse.snapshot import CellId, CellShot, DelayClass, Delays, Presence, Snapshot
+from harness.analyse.survival import estimate
 from harness.diff import diff
 from harness.errors import ExitCode, UsageError
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Verdict
@@ -149,6 +151,18 @@ def test_a_channel_in_which_nothing_has_come_is_judged_by_how_long_was_waited() 
     back = delay_moved(Delays(((20_000.0, math.inf),) * 40), seen, 0.001, 1.5)
     assert back is not None
     assert back.ratio < 1
+
+
+def test_medians_of_few_calls_count_although_they_are_told_as_intervals_only() -> None:
+    few = Delays(tuple((50.0 * n, 50.0 * n) for n in range(1, 31)))
+    slow = Delays(tuple((4 * low, 4 * high) for low, high in few.bounds))
+    found = estimate([Observation(*bounds) for bounds in few.bounds])
+    assert found is not None
+    assert 0.5 in found.not_told
+    moved = delay_moved(few, slow, 0.001, 1.5)
+    assert moved is not None
+    assert moved.medians == pytest.approx((775, 3100))
+    assert moved.ratio == pytest.approx(4)
 
 
 def test_significance_without_size_is_no_finding_and_neither_is_size_without_significance() -> None:

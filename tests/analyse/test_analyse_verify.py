@@ -20,7 +20,8 @@ from harness.embedded.exchange import Behaviour, behaviours
 from harness.events import RunFinished
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, CellKey, Verdict
-from harness.run import Options, Run
+from harness.run import Run
+from harness.selection import Options
 from harness.targets.embedded import EmbeddedTarget
 from harness.verify import verify
 

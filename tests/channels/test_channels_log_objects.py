@@ -10,11 +10,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
-from offline import ACCOUNT, REGION, T0, Answer, FakeAws, refusal, seconds, xml
+from offline import ACCOUNT, REGION, T0, seconds
 
 from harness.channels import DEFAULT, channels
 from harness.channels.log_objects import OVERLAP, LogFolder, new_objects
 from harness.collect.loop import Collector, Outstanding
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.model import Delivery
 from harness.testing import FakeClock

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from offline import ACCOUNT, FakeAws
+from offline import ACCOUNT
 
 from harness.channels import channels
 from harness.channels.trail import selectors
+from harness.environment.fake_aws import FakeAws
 from harness.environment.site import Site
 
 

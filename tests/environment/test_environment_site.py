@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offline import ACCOUNT, REGION, RUN_ID, FakeAws, refusal
+from offline import ACCOUNT, REGION, RUN_ID
 
 from harness.channels import channels
+from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import TAG_KEY, Site, code_of
 from harness.errors import ExitCode, PreflightError
 from harness.journal import Journal

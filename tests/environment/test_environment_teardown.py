@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from offline import T0, Answer, FakeAws, refusal, xml
+from offline import T0
 
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.journal import Journal
@@ -26,10 +27,14 @@ def states(journal: Journal) -> dict[str, str]:
     return {name: state for _, name, state, _ in journal.resources()}
 
 
-def test_what_was_made_last_goes_first(site: Site, aws: FakeAws, journal: Journal) -> None:
-    remember(journal, ("bucket", "logs", "created"), ("trail", "trail", "created"), ("bucket", "source", "created"))
+def test_trails_go_first_then_what_was_made_last_and_log_buckets_at_the_end(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source-1", "created"), ("trail", "trail", "created"))
+    journal.resource("bucket", "logs", "created", T0, logs=True)
+    remember(journal, ("bucket", "source-2", "created"))
     assert teardown(site) == []
-    assert deleted(aws) == ["source", "trail", "logs"]
+    assert deleted(aws) == ["trail", "source-2", "source-1", "logs"]
     assert set(states(journal).values()) == {"deleted"}
 
 
@@ -137,6 +142,16 @@ def test_an_object_under_legal_hold_or_governance_retention_is_freed(
     assert lifted == {"Bucket": "source", "Key": "a", "VersionId": "v1", "LegalHold": {"Status": "OFF"}}
     (freed,) = aws.parameters("DeleteObject")
     assert freed["BypassGovernanceRetention"] is True
+
+
+def test_an_error_that_names_no_version_is_of_all_versions_that_were_to_be_deleted(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "source", "created"))
+    aws.answers["ListObjectVersions"] = [VERSIONS]
+    aws.answers["DeleteObjects"] = [xml("DeleteResult", "<Error><Key>a</Key><Code>AccessDenied</Code></Error>")]
+    assert teardown(site) == []
+    assert [each["VersionId"] for each in aws.parameters("DeleteObject")] == ["v1", "v2"]
 
 
 def test_log_files_that_arrive_meanwhile_are_deleted_too(site: Site, aws: FakeAws, journal: Journal) -> None:

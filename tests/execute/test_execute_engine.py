@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from offline import T0, Answer, Bench, FakeAws, refusal
+from offline import T0, Bench
 
 from harness.channels import DEFAULT, channels
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.engine import CONTROL_INTERVAL, RunSurroundings
 from harness.execute.recorder import Recorder
@@ -181,7 +182,7 @@ def test_a_further_bucket_is_remembered_and_watched_by_every_channel(bench: Benc
     assert name.startswith(bench.site.source_prefix)
     assert name != bench.site.bucket
     assert bench.channel.watched == [name]
-    assert ("bucket", name, "created", {}) in bench.journal.resources()
+    assert ("bucket", name, "created", {"logs": False}) in bench.journal.resources()
     assert bench.aws.parameters("CreateBucket")[0]["ObjectOwnership"] == "ObjectWriter"
 
 

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
-from offline import RUN_ID, T0, Answer, FakeAws, refusal, seconds
+from offline import RUN_ID, T0, seconds
 
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
 from harness.journal import Journal

@@ -96,7 +96,7 @@ def test_stages_failures_and_warnings_are_told() -> None:
 
 
 def test_an_interruption_says_that_nothing_is_lost() -> None:
-    assert "Interrupted in stage collect" in told(RunInterrupted(stage="collect"))
+    assert "Interrupted in stage collect" in told(RunInterrupted(stage="collect", folder=Path("results/x")))
 
 
 def test_many_warnings_of_a_kind_do_not_flood_the_screen() -> None:

@@ -1,0 +1,215 @@
+"""Executes a run against nothing: which calls it makes, and which resources, without a network and without waiting.
+
+The code of a run makes the calls (channels, engine, teardown), botocore validates them, and the recorder counts them as
+in a real run; so no number is written by hand, and a user's own scenarios are counted like ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.channels import Channel
+from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
+from harness.environment.site import Site, expect_owner
+from harness.environment.teardown import teardown
+from harness.errors import LogjamError
+from harness.events import ScenarioFinished
+from harness.execute.clients import Clients
+from harness.execute.engine import RunSurroundings, control_calls, execute
+from harness.execute.recorder import Recorder
+from harness.journal import Journal
+from harness.model import Call, Role
+from harness.scenario import Scenario
+from harness.testing import FakeClock
+
+_MEMORY = Path(":memory:")
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """The calls of a run, by how often they are made.
+
+    Attributes:
+        once: What is made once: set-up, and the first repetition of every scenario, each with its teardown.
+        again: What every further repetition makes.
+        control: A control call.
+        polls: What one poll of each channel makes.
+        executions: Scenario executions in one repetition.
+        resources: (kind, name) of what is made in the first repetition, in that order.
+        resources_again: How many of each kind every further repetition makes.
+        uncounted: What could not be executed to its end, with the reason: its calls are counted up to there.
+    """
+
+    once: Sequence[Call]
+    again: Sequence[Call]
+    control: Call
+    polls: Mapping[str, Sequence[Call]]
+    executions: int
+    resources: Sequence[tuple[str, str]]
+    resources_again: Mapping[str, int]
+    uncounted: Sequence[str] = ()
+
+    def weighted(self, repeats: int, polls: Mapping[str, int], controls: int = 0) -> list[tuple[int, Call]]:
+        """Return every call with the number of times that a run makes it.
+
+        Args:
+            repeats: Of every scenario.
+            polls: How often each channel is polled.
+            controls: Control calls beside those that accompany the scenarios.
+        """
+        made = [(1, call) for call in self.once]
+        made += [(repeats - 1, call) for call in self.again]
+        made.append((controls + control_calls(self.executions * repeats), self.control))
+        made += [(polls.get(name, 0), call) for name, calls in self.polls.items() for call in calls]
+        return [(times, call) for times, call in made if times]
+
+
+@dataclass(slots=True)
+class _Stage:
+    """What stands in for the account: a fake AWS that remembers which buckets hold something."""
+
+    scenarios: Sequence[Scenario]
+    channels: Sequence[Channel]
+    account_id: str
+    region: str
+    run_id: str
+    capabilities: frozenset[str]
+    requester_role: str | None
+    aws: FakeAws = field(init=False)
+    journal: Journal = field(init=False)
+    recorder: Recorder = field(init=False)
+    site: Site = field(init=False)
+    surroundings: RunSurroundings = field(init=False)
+    uncounted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.aws = FakeAws(account=self.account_id, overrule=self._as_meant, makes_up=True)
+        self.aws.answers = {"ListObjectVersions": self._versions, "DeleteObjects": xml("DeleteResult")}
+        self.journal = Journal(_MEMORY, create=True)
+        clock = FakeClock()
+        self.journal.note("started_at", clock.now().isoformat())
+        self.recorder = Recorder(self.journal, clock, self.run_id)
+        self.site = Site(
+            session=self._session(None),
+            journal=self.journal,
+            clock=clock,
+            run_id=self.run_id,
+            account_id=self.account_id,
+            region=self.region,
+            requester_role=self.requester_role,
+        )
+        self.surroundings = RunSurroundings(self.site, self.channels, self.capabilities)
+
+    def _session(self, _credentials: object) -> boto3.Session:
+        made = self.aws.session(self.region)
+        self.recorder.attach(made)
+        expect_owner(made, self.account_id)
+        return made
+
+    def _as_meant(self, _operation: str) -> Answer | None:
+        """Refuse the call under test where its scenario is meant to fail, best so that botocore does not retry."""
+        scenario = self.surroundings.scenario
+        if scenario is None or 200 in scenario.fails or self.recorder.role is not Role.SUBJECT:
+            return None
+        statuses = sorted((s for s in scenario.fails if s >= 300), key=lambda status: status >= _SERVER_ERROR)
+        return refusal("Refused", statuses[0]) if statuses else None
+
+    def _versions(self, request: AWSPreparedRequest) -> Answer:
+        """List one version in a bucket that something was put into since it was last emptied."""
+        bucket = str(self.aws.made[-1][1].get("Bucket"))
+        history = [name for name, asked in self.aws.made if asked.get("Bucket") == bucket]
+        put = [n for n, name in enumerate(history) if name in ("PutObject", "CopyObject", "CompleteMultipartUpload")]
+        emptied = [n for n, name in enumerate(history) if name == "DeleteObjects"]
+        if not put or (emptied and emptied[-1] > put[-1]):
+            return xml("ListVersionsResult")
+        return xml("ListVersionsResult", "<Version><Key>k</Key><VersionId>v</VersionId></Version>")
+
+    def calls_of(self, do: Callable[[], object]) -> list[Call]:
+        """Return the calls that something makes."""
+        first = self.journal.next_call_number()
+        try:
+            do()
+        except (ClientError, BotoCoreError, LogjamError) as error:
+            self.uncounted.append(str(error))
+        return [call for call in self.journal.calls() if call.number >= first]
+
+    def provision(self) -> None:
+        """Make what every run of these scenarios makes, as ``Run`` does."""
+        with self.recorder.purpose(Role.SETUP):
+            self.site.session.client("sts").get_caller_identity()
+            for channel in self.channels:
+                channel.enable(self.site)
+            self.site.make_bucket(self.site.bucket)
+            for channel in self.channels:
+                channel.watch(self.site, self.site.bucket)
+            if any(each.how.client == "denied" for each in self.scenarios):
+                self.site.make_denied_role()
+
+    def execute(self, repeats: int, clients: Clients) -> None:
+        """Execute what was not executed before."""
+        from harness.analyse.payload import sent_leaves  # noqa: PLC0415 - pandas loads slowly
+
+        with self.recorder.purpose(Role.SETUP):
+            events = execute(self.scenarios, repeats, self.recorder, self.surroundings, clients, sent_leaves)
+            for event in events:
+                if isinstance(event, ScenarioFinished) and event.failure:
+                    self.uncounted.append(f"{event.cell}: {event.failure}")
+
+    def tear_down(self) -> None:
+        """Delete what was made since the last time."""
+        with self.recorder.purpose(Role.TEARDOWN):
+            teardown(self.site)
+
+    def poll(self, channel: Channel) -> None:
+        """Poll a channel once."""
+        with self.recorder.purpose(Role.POLL):
+            for _ in channel.poll(self.site, self.site.clock.now(), set()):
+                pass
+
+
+def dry_run(
+    scenarios: Sequence[Scenario],
+    channels: Sequence[Channel],
+    *,
+    account_id: str,
+    region: str,
+    run_id: str,
+    capabilities: frozenset[str],
+    requester_role: str | None = None,
+) -> DryRun:
+    """Execute scenarios twice against nothing, between provisioning and teardown; nothing leaves this process.
+
+    Args:
+        scenarios: What the run would execute.
+        channels: What it would watch.
+        account_id, region, run_id: What names are made of.
+        capabilities: Of the target.
+        requester_role: In another account, for calls across accounts.
+    """
+    stage = _Stage(scenarios, channels, account_id, region, run_id, capabilities, requester_role)
+    clients = Clients(stage.site, stage._session)
+    once = stage.calls_of(stage.provision) + stage.calls_of(lambda: stage.execute(1, clients))
+    polls = {channel.name: stage.calls_of(lambda: stage.poll(channel)) for channel in channels}  # noqa: B023
+    made = [(kind, name) for kind, name, _, _ in stage.journal.resources()]
+    once += stage.calls_of(stage.tear_down)
+    again = stage.calls_of(lambda: stage.execute(2, clients)) + stage.calls_of(stage.tear_down)
+    further = [kind for kind, *_ in stage.journal.resources()[len(made) :]]
+    control = next(call for call in once if call.role is Role.CONTROL)
+    stage.journal.close()
+    return DryRun(
+        once=[call for call in once if call.role is not Role.CONTROL],
+        again=[call for call in again if call.role is not Role.CONTROL],
+        control=control,
+        polls=polls,
+        executions=len(scenarios),
+        resources=made,
+        resources_again={kind: further.count(kind) for kind in dict.fromkeys(further)},
+        uncounted=stage.uncounted,
+    )

@@ -1,0 +1,143 @@
+"""Runs in several Regions, side by side: one process each, and one matrix with a Region column over all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from harness.errors import ExitCode, UsageError
+from harness.folders import LATEST, point_latest
+from harness.journal import FILE_NAME
+from harness.report.regions import write
+from harness.results import load_run
+
+SUFFIX = "-regions"
+_WORST_FIRST = (
+    ExitCode.INTERNAL,
+    ExitCode.USAGE,
+    ExitCode.INTERRUPTED,
+    ExitCode.NOTHING_SELECTED,
+    ExitCode.PENDING,
+    ExitCode.DRIFT,
+)
+
+
+def run(arguments: Sequence[str], regions: Sequence[str], results: Path, target: str) -> ExitCode:
+    """Run the same command in every Region and compare what came of it.
+
+    Args:
+        arguments: Of the command line, without Regions and results.
+        regions: At least two.
+        results: Where the common folder is made.
+        target: Part of its name.
+
+    Returns:
+        The worst exit code of all.
+    """
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    folder = results / f"{stamp}-{target}{SUFFIX}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"cannot write results in {results}: {error}; choose another folder with --results") from error
+    commands = {
+        region: [*arguments, "--region", region, "--results", str(folder / region)] for region in dict.fromkeys(regions)
+    }
+    code = side_by_side(commands, print)
+    point_latest(results, folder)
+    compare(folder)
+    return code
+
+
+def folders(path: Path) -> dict[str, Path]:
+    """Return the run folders below a folder of several Regions, by Region; empty for anything else."""
+    if (path / FILE_NAME).exists() or not path.resolve().name.endswith(SUFFIX):
+        return {}
+    return {
+        region.name: (region / LATEST).resolve()
+        for region in sorted(path.resolve().iterdir())
+        if (region / LATEST / FILE_NAME).is_file()
+    }
+
+
+def on_each(command: str, path: Path, options: Sequence[str] = ()) -> ExitCode | None:
+    """Do a command on the run of every Region below a folder, side by side.
+
+    Returns:
+        The worst exit code; None where the folder is not one of several Regions.
+    """
+    found = folders(path)
+    if not found:
+        return None
+    code = side_by_side({region: [command, str(folder), *options] for region, folder in found.items()}, print)
+    compare(path.resolve())
+    return code
+
+
+def compare(folder: Path) -> None:
+    """Write the matrix of all Regions, and what differs between them."""
+    tables = {}
+    for region, run_folder in folders(folder).items():
+        try:
+            tables[region] = load_run(run_folder)
+            tables[region].matrix.head(0)
+        except UsageError:  # it ended before it had a matrix
+            del tables[region]
+    if tables:
+        write(folder, pd.concat([each.matrix for each in tables.values()]), next(iter(tables.values())).headline)
+
+
+def side_by_side(commands: Mapping[str, Sequence[str]], tell: Callable[[str], object]) -> ExitCode:
+    """Run several s3logjam commands at once; every line of theirs is told with the name of its command.
+
+    Ctrl+C reaches all of them (they are in one process group), and each ends in its own good order.
+    """
+    width = max(map(len, commands))
+    processes = {
+        name: subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "harness", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name, command in commands.items()
+    }
+
+    def repeat(name: str, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            tell(f"{name:{width}} | {line.rstrip()}")
+
+    readers = [threading.Thread(target=repeat, args=each, daemon=True) for each in processes.items()]
+    for reader in readers:
+        reader.start()
+    while any(process.poll() is None for process in processes.values()):
+        try:
+            for process in processes.values():
+                process.wait()
+        except KeyboardInterrupt:
+            tell("Interrupted: every Region ends in good order …")
+    for reader in readers:
+        reader.join()
+    codes = {process.returncode for process in processes.values()}
+    # A process that a signal ended has a negative code: it was broken off.
+    return next((code for code in _WORST_FIRST if code in codes), ExitCode.INTERRUPTED if any(codes) else ExitCode.OK)
+
+
+def without(arguments: Sequence[str], *options: str) -> list[str]:
+    """Return command-line arguments without some options and their values."""
+    kept, skip = [], False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in options:
+            skip = True
+        elif argument.partition("=")[0] not in options:
+            kept.append(argument)
+    return kept

@@ -1,0 +1,131 @@
+"""Where a run stands, from its journal alone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.analyse.join import Joiner
+from harness.analyse.outstanding import outstanding
+from harness.journal import FILE_NAME, Journal
+from harness.model import Role
+from harness.report import headline, provenance
+from harness.report.safe import visible
+from harness.results import run_folder
+from harness.selection import Options, selected_channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where a run stands.
+
+    Attributes:
+        stage: In which it is, or was broken off; ``detached`` and ``finished`` too.
+        planned, executed: Scenario executions.
+        failed: Executions that did not end as their scenarios say.
+        calls: Requests by role.
+        arrived, expected: Records per channel.
+        waiting_for: What is missing, in words.
+        done_by: When that may have come.
+        deadline: When the run stops waiting.
+        resources: What the run has created and not deleted, by kind and name.
+    """
+
+    folder: Path
+    headline: str
+    provenance: Mapping[str, Any]
+    stage: str
+    planned: int
+    executed: int
+    failed: int
+    calls: Mapping[str, int]
+    arrived: Mapping[str, int]
+    expected: Mapping[str, int]
+    waiting_for: str
+    done_by: datetime | None
+    deadline: datetime | None
+    resources: tuple[tuple[str, str], ...]
+
+
+def status_of(path: Path) -> Status:
+    """Read where a run stands.
+
+    Raises:
+        UsageError: There is no run at the path.
+        JournalError: Its journal cannot be read.
+    """
+    folder = run_folder(path)
+    with Journal(folder / FILE_NAME) as journal:
+        facts = journal.facts()
+        calls = journal.calls()
+        joiner = Joiner(calls)
+        for record, delivery in journal.records():
+            joiner.add(record, delivery)
+        polled = {k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()}
+        channels = selected_channels(facts.get("channels") or ["none"])
+        still = outstanding(channels, calls, joiner, polled)
+        ended = [why for state, why in journal.executions().values() if state != "started"]
+        stopped = f" (interrupted in {facts['interrupted']})" if facts.get("interrupted") else ""
+        deadline = None
+        if facts.get("executed_at") and facts.get("options"):
+            wait = Options.from_fact(facts["options"]).deadline
+            deadline = datetime.fromisoformat(facts["executed_at"]) + wait
+        return Status(
+            folder=folder,
+            headline=headline(facts),
+            provenance=provenance(facts),
+            stage=f"{facts.get('stage', 'plan')}{stopped}",
+            planned=sum(repeats for repeats, _ in journal.planned().values()),
+            executed=len(ended),
+            failed=sum(1 for why in ended if why),
+            calls=Counter(call.role.value for call in calls),
+            arrived=still.arrived,
+            expected=still.expected,
+            waiting_for=still.waiting_for if any(c.role is Role.SUBJECT for c in calls) else "",
+            done_by=still.done_by,
+            deadline=deadline,
+            resources=tuple((kind, name) for kind, name, state, _ in journal.resources() if state != "deleted"),
+        )
+
+
+def as_text(found: Status) -> str:
+    """Return a status for the terminal."""
+    calls = ", ".join(f"{n} {role}" for role, n in found.calls.items())
+    lines = [
+        found.headline,
+        f"Stage: {found.stage}",
+        f"Executed: {found.executed} of {found.planned}" + (f", {found.failed} not as meant" if found.failed else ""),
+        f"Calls: {calls or 'none'}",
+    ]
+    lines += [f"Records in {name}: {n} of {found.expected[name]}" for name, n in found.arrived.items()]
+    if found.waiting_for:
+        lines.append(f"Waiting for {found.waiting_for}")
+    if found.done_by and found.waiting_for:
+        lines.append(f"May be done by {_moment(found.done_by)}")
+    if found.deadline:
+        lines.append(f"Waits until {_moment(found.deadline)} at most")
+    counts = Counter(kind for kind, _ in found.resources)
+    made = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
+    lines.append(f"In place: {made}" if made else "In place: nothing, all was deleted")
+    if found.resources:
+        lines.append(f"`s3logjam resume {found.folder}` goes on; `s3logjam teardown {found.folder}` deletes it.")
+    return "\n".join(visible(line) for line in lines)
+
+
+def as_json(found: Status) -> str:
+    """Return a status for programs."""
+    told = asdict(found) | {"folder": str(found.folder), "calls": dict(found.calls)}
+    return json.dumps(told | dict(told.pop("provenance")), indent=2, default=_plain)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
