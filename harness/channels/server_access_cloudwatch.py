@@ -38,6 +38,7 @@ class ServerAccessCloudWatchChannel:
                 "logs:DeleteDeliveryDestination",
                 "logs:CreateDelivery",
                 "logs:DeleteDelivery",
+                "logs:TagResource",
             ),
             resources=(
                 "arn:aws:logs:{region}:{account}:delivery:*",
@@ -45,9 +46,9 @@ class ServerAccessCloudWatchChannel:
                 "arn:aws:logs:{region}:{account}:delivery-destination:s3lm-*",
             ),
         ),
+        # AWS lets its delivery service write to the log group only if the caller may have it do so (the same page).
         Permission(
             actions=(
-                "logs:DescribeConfigurationTemplates",
                 "logs:DescribeDeliveries",
                 "logs:DescribeLogGroups",
                 "logs:DescribeResourcePolicies",

@@ -30,9 +30,8 @@ TRAIL: tuple[Permission, ...] = (
         ),
         resources=(TRAIL_ARN,),
     ),
-    Permission(actions=("cloudtrail:DescribeTrails",)),
 )
-"""To make the trail and its bucket, and to delete them."""
+"""To make the trail and its bucket, and to delete them. The preflight asks for the trails that there are, if it may."""
 TRAIL_CHARGES = ("cloudtrail-data", "cloudtrail-management", "cloudtrail-management-copy", "s3-storage")
 
 

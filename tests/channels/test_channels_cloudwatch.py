@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from offline import ACCOUNT, REGION, T0, Answer, FakeAws, refusal
+from offline import ACCOUNT, REGION, T0
 
 from harness.channels import channels
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.formats.server_access_json import FIELDS
 from harness.testing import FakeClock

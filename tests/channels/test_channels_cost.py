@@ -9,10 +9,11 @@ from xml.sax.saxutils import escape
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
-from offline import ACCOUNT, REGION, T0, Answer, FakeAws, xml
+from offline import ACCOUNT, REGION, T0
 
 from harness.channels import DEFAULT, channels
 from harness.collect.loop import Collector, Outstanding, polling_cost
+from harness.environment.fake_aws import Answer, FakeAws, xml
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
 from harness.testing import FakeClock

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from offline import RUN_ID, T0, Answer, FakeAws, refusal
+from offline import RUN_ID, T0
 
 from harness.channels import channels
 from harness.channels.token_bucket import TokenBucket
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.testing import FakeClock
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from botocore.session import Session
-from offline import ACCOUNT, T0, Answer, FakeAws, refusal
+from offline import ACCOUNT, T0
 
 from harness.channels import channels
 from harness.channels.s3_notification import EVENTS
+from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.errors import PreflightError
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from offline import T0, Answer, FakeAws, refusal
+from offline import T0
 
 from harness.channels import channels
-from harness.environment.removal import CHANNELS
+from harness.environment.fake_aws import Answer, FakeAws, refusal
+from harness.environment.removal import OF_CHANNELS
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.journal import Journal
@@ -54,7 +55,7 @@ def provision(site: Site, aws: FakeAws) -> None:
 def test_every_kind_that_a_channel_makes_can_be_deleted(site: Site, aws: FakeAws) -> None:
     provision(site, aws)
     kinds = {kind for kind, *_ in site.journal.resources()}
-    assert set(CHANNELS) <= kinds
+    assert set(OF_CHANNELS) <= kinds
     assert teardown(site) == []
     assert left(site.journal) == []
 
@@ -76,7 +77,7 @@ def test_a_second_teardown_asks_nothing(site: Site, aws: FakeAws) -> None:
     assert aws.made == []
 
 
-@pytest.mark.parametrize("kind", CHANNELS)
+@pytest.mark.parametrize("kind", OF_CHANNELS)
 @pytest.mark.parametrize("state", ["intended", "created"])
 def test_what_is_gone_counts_as_deleted(kind: str, state: str, site: Site, aws: FakeAws, journal: Journal) -> None:
     operation, code, service = GONE[kind]
@@ -91,7 +92,7 @@ def test_what_is_gone_counts_as_deleted(kind: str, state: str, site: Site, aws: 
     assert operation in aws.operations()
 
 
-@pytest.mark.parametrize("kind", CHANNELS)
+@pytest.mark.parametrize("kind", OF_CHANNELS)
 def test_what_cannot_be_deleted_is_told_and_tried_again(kind: str, site: Site, aws: FakeAws, journal: Journal) -> None:
     operation, _, service = GONE[kind]
     journal.resource(kind, "thing", "created", T0, **({"id": "d-1"} if kind == "delivery" else {}))
