@@ -25,7 +25,7 @@ from harness.model import (
     Record,
     Role,
 )
-from harness.report import headline
+from harness.report import headline, require_channels
 from harness.results import run_folder
 from harness.rewrite import Rewriter
 from harness.spelling import decoded
@@ -60,11 +60,13 @@ def export(run: Path, out: Path, *, salt: bytes | None = None) -> Exported:
         salt: Makes the replacements repeatable; who has it can confirm a guessed name. Random without.
 
     Raises:
-        UsageError: There is no run.
+        UsageError: There is no run, or it had no channels.
         JournalError: The file cannot be written.
     """
-    with Journal(run_folder(run) / FILE_NAME) as journal:
+    folder = run_folder(run)
+    with Journal(folder / FILE_NAME) as journal:
         facts, calls = journal.facts(), journal.calls()
+        require_channels(facts, folder)
         joiner = Joiner(calls)
         for record, delivery in journal.records():
             joiner.add(record, delivery)

@@ -166,6 +166,39 @@ def test_a_run_whose_embedded_server_died_with_it_says_so(command: Command, tmp_
     assert (gone.returncode, "has ended" in gone.stderr) == (4, True), gone.stdout + gone.stderr
 
 
+def test_a_run_whose_embedded_server_died_has_nothing_left_to_delete(command: Command, tmp_path: Path) -> None:
+    options = (*SELECTION, "--factor", "7200", "--results", str(tmp_path))
+    victim = [sys.executable, "-c", VICTIM, "subject", "2", "run", *options]
+    died = subprocess.run(victim, capture_output=True, text=True, timeout=120, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
+    (folder,) = [path for path in tmp_path.iterdir() if path.name != "latest"]
+    for _ in range(2):
+        done = command("teardown", str(folder))
+        assert (done.returncode, "has ended" in done.stdout) == (0, True), done.stdout + done.stderr
+        assert "Nothing is left to delete" in " ".join(done.stdout.split())
+    told = json.loads(command("status", str(folder), "--output", "json").stdout)
+    assert (told["resources"], told["resumable"]) == ([], False)
+    again = command("resume", str(folder))
+    assert (again.returncode, "is torn down" in again.stderr) == (4, True)
+
+
+def test_a_lost_journal_is_swept_from_the_command_line(command: Command, endpoint: str, tmp_path: Path) -> None:
+    where = ("--target", "localstack", "--endpoint-url", endpoint)
+    folder = kill("subject", 4, endpoint, tmp_path)
+    run_id = folder.name.rpartition("-")[2]
+    (folder / FILE_NAME).unlink()
+    listed = command("teardown", "--sweep", *where)
+    assert (listed.returncode, "--yes" in listed.stderr) == (4, True)
+    assert f"run {run_id}" in listed.stdout
+    assert resources(endpoint) != NOTHING
+    young = command("teardown", "--sweep", *where, "--older-than", "30d", "--yes")
+    assert young.returncode == 0
+    assert resources(endpoint) != NOTHING
+    swept = command("teardown", "--sweep", *where, "--run-id", run_id, "--yes")
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    assert resources(endpoint) == NOTHING
+
+
 @pytest.fixture(autouse=True)
 def _no_endpoint_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "LOCALSTACK_"))]:

@@ -45,7 +45,8 @@ def outstanding(
         if unproved:
             waiting.append(f"{name}: proof that {len(unproved)} calls leave no record")
         if late or unproved:
-            so_far = [_delay(c, joiner, name) for c in awaited if seen[c.number] and c not in late]
+            whole = (c for c in awaited if seen[c.number] and seen[c.number] >= wanted[c.number])
+            so_far = [_delay(c, joiner, name) for c in whole]
             # While more is missing than has come, what has come is only the fastest.
             usual = max(so_far) if len(so_far) >= len(late) and so_far else absence
             ends[name] = max(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from harness.model import CLOUDTRAIL, EVENT_CHANNELS, Record
+from harness.model import CLOUDTRAIL, EVENT_CHANNELS, SERVER_ACCESS, SERVER_ACCESS_CLOUDWATCH, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class FieldClass:
 
 
 _OTHER = FieldClass("format")
-_RELATED = {
-    "operation": {"REST.COPY.OBJECT_GET", "REST.COPY.PART_GET", "BATCH.DELETE.OBJECT"},
-    "eventType": {"AwsServiceEvent"},
-    "sourceIPAddress": {"AWS Internal"},
+RELATED = {
+    (SERVER_ACCESS, "operation"): {"REST.COPY.OBJECT_GET", "REST.COPY.PART_GET", "BATCH.DELETE.OBJECT"},
+    (CLOUDTRAIL, "eventType"): {"AwsServiceEvent"},
+    (CLOUDTRAIL, "sourceIPAddress"): {"AWS Internal"},
 }
 """Values that mark a record as one of something inside the call: a copy's source read, one key of a batch delete
 (S3 User Guide, server access log format; CloudTrail User Guide, record contents, April 2026)."""
@@ -36,7 +36,10 @@ _RELATED = {
 
 def is_related(record: Record) -> bool:
     """Tell whether a record is about something inside its call, and not about the call itself."""
-    return any(record.fields.get(name) in values for name, values in _RELATED.items())
+    kind = CLOUDTRAIL if record.channel in EVENT_CHANNELS else record.channel
+    kind = SERVER_ACCESS if kind == SERVER_ACCESS_CLOUDWATCH else kind
+    marks = ((name, values) for (channel, name), values in RELATED.items() if channel == kind)
+    return any(record.fields.get(name) in values for name, values in marks)
 
 
 @cache

@@ -8,7 +8,7 @@ from contextlib import suppress
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel
-from harness.environment.site import Site
+from harness.environment.site import Site, refuse_expired
 from harness.errors import PreflightError
 
 Deed = Callable[[Channel], str]
@@ -40,6 +40,7 @@ def those_that_can(channels: Sequence[Channel], deed: Deed, site: Site, skipped:
         try:
             reason = deed(channel)
         except (PreflightError, ClientError, BotoCoreError) as error:
+            refuse_expired(error)
             reason = str(error)
             with suppress(ClientError, BotoCoreError):
                 channel.disable(site)

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel
 from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
+from harness.environment.preflight import log_buckets_fit
 from harness.environment.site import Site, expect_owner
 from harness.environment.teardown import teardown
 from harness.errors import LogjamError
@@ -146,6 +147,8 @@ class _Stage:
             self.site.session.client("sts").get_caller_identity()
             for channel in self.channels:
                 channel.enable(self.site)
+            for _ in log_buckets_fit(self.site):
+                pass
             self.site.make_bucket(self.site.bucket)
             for channel in self.channels:
                 channel.watch(self.site, self.site.bucket)

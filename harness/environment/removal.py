@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.environment.site import Site
+from harness.environment import find, find_channels
+from harness.environment.find import Find
+from harness.environment.site import PREFIX, Site
 
 Delete = Callable[[Site, str], object]
 
@@ -17,10 +19,17 @@ class Kind:
     Attributes:
         rank: What has a lower one is deleted before: what delivers, then what it watches, then where it delivers to.
         delete: Deletes one by its name; an error that says that it is gone counts as success.
+        find: Finds those of any run, for ``sweep``.
+        names: What a run's name of it looks like, whole; the group ``run`` is the run id, ``ACCOUNT`` and ``REGION``
+            stand for those of the run.
+        tagged: Whether a run tags it in the same call that makes it: one without the tag is somebody else's.
     """
 
     rank: int
     delete: Delete
+    find: Find = find.nothing
+    names: str = ""
+    tagged: bool = False
 
 
 def delete_delivery(site: Site, source: str) -> None:
@@ -55,14 +64,36 @@ def _delete_rule(site: Site, name: str) -> None:
     events.delete_rule(Name=name)
 
 
+_RUN = rf"{PREFIX}-(?P<run>[0-9a-f]{{8}})"
+_LOG_GROUP = rf"(?:/aws/vendedlogs/s3/{PREFIX}-|/{PREFIX}/)(?P<run>[0-9a-f]{{8}})(?:/cloudtrail)?"
 OF_CHANNELS: Mapping[str, Kind] = {
     "trail-log-group": Kind(-1, unlink_log_group),
-    "rule": Kind(0, _delete_rule),
-    "delivery": Kind(0, delete_delivery),
-    "delivery-source": Kind(1, lambda site, name: site.client("logs").delete_delivery_source(name=name)),
-    "role-policy": Kind(2, lambda site, name: site.iam.delete_role_policy(RoleName=name, PolicyName=name)),
-    "delivery-destination": Kind(3, lambda site, name: site.client("logs").delete_delivery_destination(name=name)),
-    "queue": Kind(4, _delete_queue),
-    "log-group": Kind(4, lambda site, name: site.client("logs").delete_log_group(logGroupName=name)),
+    "rule": Kind(0, _delete_rule, find_channels.rules, _RUN),
+    "delivery": Kind(0, delete_delivery, find_channels.deliveries, rf"{_RUN}-src[0-9]*"),
+    "delivery-source": Kind(
+        1,
+        lambda site, name: site.client("logs").delete_delivery_source(name=name),
+        find_channels.delivery_sources,
+        rf"{_RUN}-src[0-9]*",
+    ),
+    "role-policy": Kind(
+        2,
+        lambda site, name: site.iam.delete_role_policy(RoleName=name, PolicyName=name),
+        find_channels.role_policies,
+        rf"{_RUN}-ct",
+    ),
+    "delivery-destination": Kind(
+        3,
+        lambda site, name: site.client("logs").delete_delivery_destination(name=name),
+        find_channels.delivery_destinations,
+        rf"{_RUN}-cwl",
+    ),
+    "queue": Kind(4, _delete_queue, find_channels.queues, rf"{_RUN}-(?:eb|ntf)"),
+    "log-group": Kind(
+        4,
+        lambda site, name: site.client("logs").delete_log_group(logGroupName=name),
+        find_channels.log_groups,
+        _LOG_GROUP,
+    ),
 }
 """Kinds of resources that channels make beside buckets, trails and roles."""

@@ -17,8 +17,8 @@ from harness import catalogue
 from harness.catalogue.expected import expected
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import PREFIX, Site, refuse_expired
-from harness.errors import LogjamError
+from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired, refusing_expired
+from harness.errors import CredentialsError, LogjamError
 from harness.events import Event, ScenarioFinished
 from harness.execute.clients import CallMaker, Clients
 from harness.execute.raw import RawAnswer
@@ -105,6 +105,10 @@ class RunSurroundings:
             self._spare[place] = self._new_bucket(parameters)
         return self._spare[place]
 
+    def share_no_longer(self) -> None:
+        """Have the next scenarios use new buckets: a call that was not refused as meant may have changed one."""
+        self._spare.clear()
+
     def _new_bucket(self, parameters: dict[str, Any]) -> str:
         name = self.site.make_bucket(self.bucket_name(), **parameters)
         for channel in self.channels:
@@ -136,7 +140,8 @@ def execute(
     """Execute every scenario ``repeats`` times and yield an event after each.
 
     Repetitions are the outer loop, so that operations share conditions. An execution that the journal has as done is
-    left out; a failure is journaled and the next scenario follows.
+    left out; a failure is journaled and the next scenario follows. Credentials that have expired end it: the execution
+    under way is done again by who goes on.
 
     Args:
         selected: What to execute.
@@ -166,6 +171,8 @@ def execute(
             journal.execution(scenario.cell, repeat, "started", None, clock.now())
             failure = _Execution(scenario, repeat, recorder, surroundings, clients, leaves).run()
             journal.execution(scenario.cell, repeat, "failed" if failure else "done", failure, clock.now())
+            if failure and scenario.fails:
+                surroundings.share_no_longer()
             since_control += 1
             yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
     control.call()
@@ -182,7 +189,7 @@ class Control:
     surroundings: RunSurroundings
 
     def call(self, *, awaited: bool = True) -> None:
-        """Make one; whatever comes of it, the run goes on.
+        """Make one; whatever comes of it but expired credentials, the run goes on.
 
         Args:
             awaited: Whether its records are worth waiting for.
@@ -197,8 +204,10 @@ class Control:
     def _make(self, by_channel: Mapping[str, int], awaited: bool, method: str, **parameters: Any) -> None:
         expected = by_channel if awaited else dict.fromkeys(by_channel, 0)
         client, bucket = self.surroundings.s3, self.surroundings.bucket
-        # One that is refused shows nothing, and the next one may show more: it must not end the run.
-        with suppress(ClientError, BotoCoreError), self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected):
+        # One that is refused shows nothing, and the next one may show more: it must not end the run. Credentials that
+        # have expired do end it: without the last control call no absence could be established.
+        made = self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected)
+        with suppress(ClientError, BotoCoreError), refusing_expired(), made:
             getattr(client, method)(Bucket=bucket, **parameters)
 
     def _expected(self, operation: str) -> dict[str, int]:
@@ -222,6 +231,7 @@ class _Execution:
         scenario, recorder = self.scenario, self.recorder
         self.surroundings.begin(scenario)
         recorder.statuses.clear()
+        recorder.error_codes.clear()
         raised = None
         try:
             with (
@@ -229,12 +239,16 @@ class _Execution:
                 prepared(scenario, self.surroundings, self.call, {"send": self.send, "actor": self.actor}) as run,
             ):
                 run()
+        except CredentialsError:
+            raise
         except (ClientError, BotoCoreError, LogjamError) as error:
             if scenario.how.client == "owner":
                 refuse_expired(error)
             raised = str(error)
         except Exception as error:
             raised = f"{type(error).__name__}: {error}"
+        if scenario.how.client == "owner" and EXPIRED.intersection(recorder.error_codes):
+            raise CredentialsError  # a raw request raises nothing
         statuses = recorder.statuses
         if scenario.fails:
             if statuses and all(status in scenario.fails for status in statuses):

@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offline import ACCOUNT, REGION, RUN_ID
+from offline import ACCOUNT, REGION, RUN_ID, T0
 
 from harness.channels import channels
 from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import TAG_KEY, Site, code_of
-from harness.errors import ExitCode, PreflightError
+from harness.errors import CredentialsError, ExitCode, PreflightError
 from harness.journal import Journal
 from harness.testing import FakeClock
 
@@ -199,3 +199,40 @@ def test_the_code_of_an_error_is_awss_or_the_name_of_its_class() -> None:
     assert code_of(ClientError({"Error": {"Code": "NoSuchBucket"}}, "HeadBucket")) == "NoSuchBucket"
     assert code_of(ClientError({}, "HeadBucket")) == ""
     assert code_of(EndpointConnectionError(endpoint_url="https://x")) == "EndpointConnectionError"
+
+
+def test_a_directory_bucket_is_tagged_as_it_is_made_and_its_content_expires(site: Site, aws: FakeAws) -> None:
+    name = site.make_directory_bucket()
+    assert name.endswith("--use1-az4--x-s3")
+    (made,) = aws.parameters("CreateBucket")
+    assert made["CreateBucketConfiguration"]["Tags"] == [{"Key": TAG_KEY, "Value": RUN_ID}]
+    (rules,) = aws.parameters("PutBucketLifecycleConfiguration")
+    assert rules["Bucket"] == name
+    assert rules["LifecycleConfiguration"]["Rules"][0]["Expiration"]["Days"] > 0
+
+
+@pytest.mark.parametrize("code", ["EntityAlreadyExists", "BucketAlreadyOwnedByYou", "TrailAlreadyExistsException"])
+def test_what_was_there_before_the_run_is_not_the_runs(code: str, site: Site, journal: Journal) -> None:
+    def create() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "taken"}}, "Create")
+
+    with pytest.raises(PreflightError, match=code):
+        site.make("role", "r", create)
+    assert states(journal) == [("r", "deleted")]
+
+
+def test_what_a_killed_process_had_begun_to_make_is_the_runs(site: Site, journal: Journal) -> None:
+    def create() -> None:
+        raise ClientError({"Error": {"Code": "BucketAlreadyOwnedByYou", "Message": "yours"}}, "Create")
+
+    journal.resource("bucket", "b", "intended", T0)
+    site.resumed = True
+    finished = []
+    site.make("bucket", "b", create, lambda: finished.append(True))
+    assert (states(journal), finished) == ([("b", "created")], [True])
+
+
+def test_expired_credentials_are_told_as_such(site: Site, aws: FakeAws) -> None:
+    aws.answers["CreateBucket"] = refusal("ExpiredToken")
+    with pytest.raises(CredentialsError):
+        site.make_bucket("b")

@@ -8,6 +8,7 @@ from offline import T0
 from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
+from harness.errors import CredentialsError
 from harness.journal import Journal
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
@@ -192,3 +193,20 @@ def test_a_version_that_cannot_be_deleted_is_told_with_its_own_reason(
     aws.answers["DeleteObject"] = refusal("AccessDenied", 403, "not yours")
     (left,) = teardown(site)
     assert "AccessDenied" in left
+
+
+def test_a_kind_that_this_version_does_not_know_is_told_and_does_not_keep_the_rest(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("hologram", "h", "created"), ("bucket", "source", "created"))
+    (left,) = teardown(site)
+    assert "hologram h" in left
+    assert states(journal) == {"h": "created", "source": "deleted"}
+
+
+def test_expired_credentials_end_it_at_the_first_refusal(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "one", "created"), ("bucket", "two", "created"))
+    aws.answers["DeleteBucket"] = refusal("ExpiredToken")
+    with pytest.raises(CredentialsError):
+        teardown(site)
+    assert len(deleted(aws)) == 1

@@ -260,3 +260,29 @@ def test_a_control_that_is_refused_does_not_end_the_run(bench: Bench) -> None:
     bench.aws.answers["PutObject"] = [*[refusal("SlowDown", 503)] * 3, Answer(), Answer()]
     (finished,) = bench.execute(heads())
     assert finished.failure is None
+
+
+def refused(variant: str) -> Scenario:
+    """A call that is meant to be refused, on a bucket that such scenarios share."""
+    return Scenario(
+        operation="DeleteBucket",
+        variant=variant,
+        fails=(403,),
+        needs=("call", "surroundings"),
+        run=lambda call, surroundings: call(Bucket=surroundings.new_bucket()),
+    )
+
+
+def test_calls_that_are_refused_as_meant_share_a_bucket(bench: Bench) -> None:
+    bench.aws.answers["DeleteBucket"] = refusal("AccessDenied", 403)
+    bench.execute(refused("a"), refused("b"))
+    assert len(bench.aws.parameters("CreateBucket")) == 1
+
+
+def test_a_call_that_was_not_refused_as_meant_leaves_no_bucket_to_the_next(bench: Bench) -> None:
+    bench.aws.answers["DeleteBucket"] = [Answer(status=204), refusal("AccessDenied", 403), refusal("AccessDenied", 403)]
+    first, *others = bench.execute(refused("a"), refused("b"), refused("c"))
+    assert first.failure == "meant to end with 403, got 204"
+    assert [each.failure for each in others] == [None, None]
+    buckets = [each["Bucket"] for each in bench.aws.parameters("DeleteBucket")]
+    assert buckets[0] != buckets[1] == buckets[2]
