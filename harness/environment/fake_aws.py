@@ -73,6 +73,11 @@ _SSE_S3 = (
 _ENFORCED = "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
 _DEFAULTS: Mapping[str, Answer] = {
     "AssumeRole": Answer(_ASSUMED.encode()),
+    "CreateDelivery": Answer(b'{"delivery": {"id": "delivery-1"}}'),
+    "DescribeConfigurationTemplates": Answer(b'{"configurationTemplates": [{"service": "s3"}]}'),
+    "GetQueueUrl": Answer(b'{"QueueUrl": "https://sqs.us-east-1.amazonaws.com/111122223333/queue"}'),
+    "ReceiveMessage": Answer(b"{}"),
+    "LookupEvents": Answer(b"{}"),
     "ListAccessPoints": xml("ListAccessPointsResult", "<AccessPointList/>"),
     "CreateJob": xml("CreateJobResult", "<JobId>job-1</JobId>"),
     "GetAccessPoint": xml("GetAccessPointResult", "<Alias>s3lm-ap-0123456789abcdef-s3alias</Alias>"),
