@@ -8,10 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.errors import ExitCode, InterruptedAgainError
+from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError, UsageError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
+from harness.journal import FILE_NAME, Journal
+from harness.report import without_channels
 from harness.report.terminal import Terminal, show_matrix, show_summary
-from harness.run import Run
+from harness.run import FINISHED, Run, forget
+from harness.targets.choice import reopened
 
 
 def attend(
@@ -25,7 +28,14 @@ def attend(
         rows: Whether to print the whole matrix, not only the summary.
         against: A baseline, or another run.
         known: Known deviations from it.
+
+    Raises:
+        UsageError: A baseline is given, and no records will come that could be compared with it.
     """
+    why = without_channels(run.journal.facts())
+    if against is not None and why:
+        run.close()
+        raise UsageError(f"there is nothing to compare with a baseline ({why}): leave --baseline out")
     pending = failed = 0
     code = ExitCode.OK
     try:
@@ -39,7 +49,7 @@ def attend(
             except KeyboardInterrupt:
                 code = ExitCode.INTERRUPTED
                 _twice(run, run.interrupted, reporter)
-        done = run.journal.fact("stage") == "finished"
+        done = run.journal.fact("stage") == FINISHED
     finally:
         run.close()
     if run.result is not None:
@@ -55,17 +65,40 @@ def attend(
         code = ExitCode.DRIFT
     if code is ExitCode.OK and done and against is not None:
         from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
+        from harness.report import html  # noqa: PLC0415
         from harness.report.drift import show  # noqa: PLC0415
 
         found = hold(against, run.folder, known)
+        if run.result is not None:
+            html.write(run.result, found)
         show(screen, found)
         code = found.exit_code
     return code
 
 
-def tear_down(run: Run, screen: Console) -> ExitCode:
-    """Delete what is left of a run; exit code 1 when something could not be deleted."""
+def tear_down(folder: Path, screen: Console, profile: str | None = None) -> ExitCode:
+    """Delete what is left of a run; exit code 1 when something could not be deleted.
+
+    Args:
+        folder: Of the run.
+        screen: Where to show it.
+        profile: To use instead of the one that the run was begun with.
+    """
+    with Journal(folder / FILE_NAME) as journal:
+        facts = journal.facts()
+    try:
+        target = reopened(facts, profile)
+    except TargetGoneError as error:
+        forget(folder)
+        screen.print(Text(f"{error}. Nothing is left to delete."))
+        return ExitCode.OK
+    with target:
+        return _torn_down(Run.taken_up(folder, target), screen)
+
+
+def _torn_down(run: Run, screen: Console) -> ExitCode:
     left = 0
+    before = _in_place(run)
     try:
         with Terminal(screen) as reporter:
             try:
@@ -74,9 +107,16 @@ def tear_down(run: Run, screen: Console) -> ExitCode:
                     left += isinstance(event, Warned)
             except KeyboardInterrupt:
                 raise InterruptedAgainError(run.folder) from None
+        after = _in_place(run)
     finally:
         run.close()
+    what = f"{before - after} resources were deleted" if before else "Everything was deleted before"
+    screen.print(Text(f"{what}; {after} of the run are left." if left else f"{what}; nothing of the run is left."))
     return ExitCode.DRIFT if left else ExitCode.OK
+
+
+def _in_place(run: Run) -> int:
+    return sum(1 for *_, state, _ in run.journal.resources() if state != "deleted")
 
 
 def _twice(run: Run, events: Callable[[], Iterator[Event]], reporter: Terminal) -> None:

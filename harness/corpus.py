@@ -17,7 +17,7 @@ from harness.errors import JournalError
 from harness.formats import cloudtrail, server_access
 from harness.journal import FILE_NAME, Journal
 from harness.model import SERVER_ACCESS, Call, Record, Role
-from harness.report import headline
+from harness.report import headline, require_channels
 from harness.results import run_folder
 from harness.rewrite import Rewriter
 from harness.spelling import decoded
@@ -47,11 +47,13 @@ def export(run: Path, out: Path, *, salt: bytes | None = None) -> Exported:
         salt: Makes the replacements repeatable; who has it can confirm a guessed name. Random without.
 
     Raises:
-        UsageError: There is no run.
+        UsageError: There is no run, or it had no channels.
         JournalError: The file cannot be written.
     """
-    with Journal(run_folder(run) / FILE_NAME) as journal:
+    folder = run_folder(run)
+    with Journal(folder / FILE_NAME) as journal:
         facts, calls = journal.facts(), journal.calls()
+        require_channels(facts, folder)
         joiner = Joiner(calls)
         for record, delivery in journal.records():
             joiner.add(record, delivery)

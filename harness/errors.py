@@ -48,8 +48,12 @@ class TargetError(LogjamError):
     """The target cannot be started or reached: check that the port is free, or the endpoint is up."""
 
 
+class TargetGoneError(TargetError):
+    """The embedded server of the run has ended, and everything in it with it: start a new run."""
+
+
 class CredentialsError(LogjamError):
-    """The credentials have expired in the middle: sign in again, then ``s3logjam resume``."""
+    """The credentials have expired in the middle: sign in again, then ``s3logjam resume`` or ``s3logjam teardown``."""
 
     exit_code = ExitCode.INTERRUPTED
 
@@ -71,4 +75,4 @@ class InterruptedAgainError(LogjamError):
     exit_code = ExitCode.INTERRUPTED
 
     def __init__(self, folder: object) -> None:
-        super().__init__(f"interrupted while cleaning up: what was made and perhaps left is in the journal in {folder}")
+        super().__init__(f"interrupted while cleaning up: `s3logjam teardown {folder}` deletes what is left")

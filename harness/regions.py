@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.errors import ExitCode, UsageError
-from harness.folders import LATEST, point_latest
+from harness.folders import point_latest
 from harness.journal import FILE_NAME
 from harness.report.regions import write
 from harness.results import load_run
@@ -59,11 +59,9 @@ def folders(path: Path) -> dict[str, Path]:
     """Return the run folders below a folder of several Regions, by Region; empty for anything else."""
     if (path / FILE_NAME).exists() or not path.resolve().name.endswith(SUFFIX):
         return {}
-    return {
-        region.name: (region / LATEST).resolve()
-        for region in sorted(path.resolve().iterdir())
-        if (region / LATEST / FILE_NAME).is_file()
-    }
+    # Not by ``latest``: a run that was killed early has none, and may have made something.
+    journals = sorted(path.resolve().glob(f"*/*/{FILE_NAME}"))
+    return {journal.parent.parent.name: journal.parent.resolve() for journal in journals}
 
 
 def on_each(command: str, path: Path, options: Sequence[str] = ()) -> ExitCode | None:
@@ -86,7 +84,8 @@ def compare(folder: Path) -> None:
     for region, run_folder in folders(folder).items():
         try:
             tables[region] = load_run(run_folder)
-            tables[region].matrix.head(0)
+            if tables[region].matrix.empty:  # it had no channels
+                del tables[region]
         except UsageError:  # it ended before it had a matrix
             del tables[region]
     if tables:
@@ -96,7 +95,7 @@ def compare(folder: Path) -> None:
 def side_by_side(commands: Mapping[str, Sequence[str]], tell: Callable[[str], object]) -> ExitCode:
     """Run several s3logjam commands at once; every line of theirs is told with the name of its command.
 
-    Ctrl+C reaches all of them (they are in one process group), and each ends in its own good order.
+    An interruption is passed on to all of them, and each ends in its own good order.
     """
     width = max(map(len, commands))
     processes = {
@@ -105,6 +104,7 @@ def side_by_side(commands: Mapping[str, Sequence[str]], tell: Callable[[str], ob
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl+C and a signal to this process alone come to them in one way, once
             text=True,
         )
         for name, command in commands.items()
@@ -123,6 +123,8 @@ def side_by_side(commands: Mapping[str, Sequence[str]], tell: Callable[[str], ob
                 process.wait()
         except KeyboardInterrupt:
             tell("Interrupted: every Region ends in good order …")
+            for process in processes.values():
+                process.terminate()
     for reader in readers:
         reader.join()
     codes = {process.returncode for process in processes.values()}

@@ -6,6 +6,7 @@ import platform
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,15 +20,25 @@ from filelock import FileLock, Timeout
 from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
 from harness.analyse.delays import clock_offset
+from harness.analyse.executions import executions
 from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
 from harness.analyse.payload import sent_leaves
+from harness.clock import ScaledClock
 from harness.collect.gate import wait_for_channels
 from harness.collect.loop import Collector, Outstanding
-from harness.environment.preflight import preflight
-from harness.environment.site import Site, expect_owner
+from harness.environment.policy import permissions
+from harness.environment.preflight import log_buckets_fit, preflight
+from harness.environment.site import Site, caller, expect_owner
 from harness.environment.teardown import teardown
-from harness.errors import JournalError, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
+from harness.errors import (
+    CredentialsError,
+    JournalError,
+    LogjamError,
+    NothingSelectedError,
+    PreflightError,
+    UsageError,
+)
 from harness.events import (
     Event,
     GateProgress,
@@ -50,6 +61,8 @@ from harness.selection import Options, nothing_to_execute, plan, selected_channe
 from harness.targets import Credentials, Target
 
 LOCK_NAME = "lock"
+FINISHED, TORN_DOWN = "finished", "torn down"
+"""Stages after which a run cannot be resumed."""
 
 
 class Run:
@@ -75,11 +88,7 @@ class Run:
         self.folder = self.journal.path.parent
         self._plan = self.journal.planned()
         self._channels = selected_channels(self.journal.fact("channels") or ["none"])
-        self._lock = FileLock(self.folder / LOCK_NAME)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UsageError(f"another process is at work on the run in {self.folder}") from error
+        self._lock = _locked(self.folder)
 
     @classmethod
     def taken_up(cls, folder: Path, target: Target, until: timedelta | None = None) -> Self:
@@ -97,13 +106,14 @@ class Run:
         told = journal.fact("options")
         if told is None:
             raise JournalError(f"{journal.path} was written by an older version and cannot be taken up")
-        options = replace(Options.from_fact(told), detach=False, results=folder.parent)
-        return cls(replace(options, deadline=until) if until else options, target, journal)
+        if until:
+            told["deadline"] = until.total_seconds()
+            journal.note("options", told)
+        return cls(replace(Options.from_fact(told), detach=False, results=folder.parent), target, journal)
 
     def _begin(self) -> Journal:
         options, target = self.options, self.target
-        if target.real and not options.account:
-            raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
+        options.check_account(target)
         # Where nothing is ever delivered, nothing is waited for; an unknown name is told all the same.
         chosen = [c for c in selected_channels(options.channels) if not target.no_logs]
         rows = plan(options.operations, options.variants, target, options.repeats, granted=options.granted)
@@ -164,21 +174,19 @@ class Run:
             yield from self._prepare()
             if not self.journal.fact("executed_at"):
                 yield from self._execute()
-            if self.options.detach:
+            # Without channels there is nothing to come back for.
+            if self.options.detach and self._channels:
                 yield from self._detach()
                 return
-            if not self.journal.fact("collected_at"):
+            if self._channels and not self.journal.fact("collected_at"):
                 yield from self._collect()
             result = self._analyse()
         except (Exception, GeneratorExit) as error:
             if self._resumable():
                 self.journal.note("interrupted", self._stage)
-                if isinstance(error, LogjamError):
-                    _add(error, f"go on with `s3logjam resume {self.folder}`")
-                raise
-            left = self._teardown()
-            if left and isinstance(error, LogjamError):
-                _add(error, f"and these could not be deleted: {'; '.join(left)}")
+                _add(error, f"go on with `s3logjam resume {self.folder}`")
+            else:
+                self._give_up(error)
             raise
         yield from self._finish()
         verdicts = {v.value: sum(1 for cell in result.cells if cell.verdict is v) for v in Verdict}
@@ -205,12 +213,28 @@ class Run:
             A ``Warned`` for each resource that could not be deleted.
 
         Raises:
-            TargetError: The target does not answer, or the account is another than the run's.
+            TargetError: The target does not answer.
+            PreflightError: The account is another than the run's.
+            CredentialsError: The credentials have expired in the middle.
         """
         self._connect()
         self.options = replace(self.options, keep=False)
         yield self._enter("teardown")
+        self.journal.note("torn_down_at", self.target.clock.now().isoformat())
         yield from self._taken_away()
+        self.journal.note("stage", FINISHED if self.journal.fact("finished_at") else TORN_DOWN)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Take away what was made before an error, as far as it goes, and say in the error what is left."""
+        left: list[str] = []
+        with suppress(CredentialsError):
+            left = self._teardown()
+        if left:
+            _add(error, f"and these could not be deleted: {'; '.join(left)}")
+        if any(state != "deleted" for _, _, state, _ in self.journal.resources()):
+            _add(error, f"`s3logjam teardown {self.folder}` deletes what was made")
+        else:
+            self.target.ended_with()
 
     def _resumable(self) -> bool:
         """Tell whether what was made is worth more than a clean account, after an error."""
@@ -225,7 +249,8 @@ class Run:
             self._connect()
             site, recorder = self._ready()
             with recorder.purpose(Role.SETUP):
-                yield from preflight(site, self._channels, self.target, _offset)
+                needed = permissions(self._selected(), self._channels) if self.target.real else []
+                yield from preflight(site, self._channels, self.target, _offset, needed)
             yield from self._provision()
         except (ClientError, BotoCoreError) as error:
             raise PreflightError(f"cannot set up what the run needs: {error}") from error
@@ -242,18 +267,9 @@ class Run:
         self._recorder = Recorder(journal, clock, journal.fact("run_id"))
         session = self._session(None)
         with self._recorder.purpose(Role.SETUP):
-            try:
-                identity = session.client("sts").get_caller_identity()
-            except (ClientError, BotoCoreError) as error:
-                raise TargetError(f"the {self.target.name} target does not answer: {error}") from error
-        account = str(identity["Account"])
-        wanted = journal.fact("account_id") or self.options.account or account
-        if account != wanted:
-            raise PreflightError(
-                f"these credentials are of account {account}, the run is for {wanted}: nothing was done"
-            )
+            account, arn = caller(session, self.target.name, journal.fact("account_id") or self.options.account)
         journal.note("account_id", account)
-        journal.note("caller_arn", identity["Arn"])
+        journal.note("caller_arn", arn)
         expect_owner(session, account)
         self._site = Site(
             session=session,
@@ -270,18 +286,32 @@ class Run:
     def _provision(self) -> Iterator[Event]:
         yield self._enter("provision")
         site, recorder = self._ready()
-        by_cell = scenario.all_scenarios()
+        selected = self._selected()
         with recorder.purpose(Role.SETUP):
             for channel in self._channels:
                 channel.enable(site)
                 yield from self._told()
+            yield from log_buckets_fit(site)
             site.make_bucket(site.bucket)
             for channel in self._channels:
                 channel.watch(site, site.bucket)
-            if any(by_cell[key].how.client == "denied" for key, (repeats, _) in self._plan.items() if repeats):
+            if any(each.how.client == "denied" for each in selected):
                 site.make_denied_role()
             yield from self._told()
         self.journal.note("provisioned_at", self.target.clock.now().isoformat())
+
+    def _selected(self) -> list[scenario.Scenario]:
+        """Return the scenarios that the run executes.
+
+        Raises:
+            UsageError: One of them is no longer declared.
+        """
+        by_cell = scenario.all_scenarios()
+        planned = [key for key, (repeats, _) in self._plan.items() if repeats]
+        gone = [str(key) for key in planned if key not in by_cell]
+        if gone:
+            raise UsageError(f"the run has scenarios that are no longer there, put them back: {', '.join(gone)}")
+        return [by_cell[key] for key in planned]
 
     def _session(self, credentials: Credentials | None) -> boto3.Session:
         """Return a session of the target with the recorder attached."""
@@ -294,11 +324,7 @@ class Run:
 
     def _execute(self) -> Iterator[Event]:
         site, recorder = self._ready()
-        by_cell = scenario.all_scenarios()
-        planned = [key for key, (repeats, _) in self._plan.items() if repeats]
-        gone = [str(key) for key in planned if key not in by_cell]
-        if gone:
-            raise UsageError(f"the run has scenarios that are no longer there: {', '.join(gone)}")
+        selected = self._selected()
         redone = self.journal.abandon()
         if redone:
             yield Warned(message=f"{redone} executions were broken off and are done again")
@@ -309,7 +335,6 @@ class Run:
         yield self._enter("execute")
         clients = Clients(site, self._session)
         interval = 60 / self.options.rate if self.options.rate else 0.0
-        selected = [by_cell[key] for key in planned]
         # Setup outside a scenario (control calls have a role of their own).
         with recorder.purpose(Role.SETUP):
             yield from execute(selected, self.options.repeats, recorder, surroundings, clients, sent_leaves, interval)
@@ -388,22 +413,32 @@ class Run:
             self.target.keep_evidence(self.folder)
         except OSError as error:
             yield Warned(message=f"the {self.target.name} target no longer says what it did: {error}")
-        if not self.options.keep:
+        if self.options.keep:
+            yield Warned(
+                message=f"kept, as asked for: `s3logjam teardown {self.folder}` deletes what the run has created"
+            )
+        else:
             yield self._enter("teardown")
-            yield from self._taken_away()
+            try:
+                yield from self._taken_away()
+            except CredentialsError as error:
+                _add(error, f"then `s3logjam resume {self.folder}` goes on deleting what the run has created")
+                raise
             if self.result is not None:
                 # The calls of the teardown belong to the files too.
                 self.result = replace(self.result, calls=self.journal.calls())
                 write_all(self.result)
         yield from self._point_latest()
         self.journal.note("finished_at", self.target.clock.now().isoformat())
-        self.journal.note("stage", "finished")
+        self.journal.note("stage", FINISHED)
 
     def _taken_away(self) -> Iterator[Event]:
         left = self._teardown()
         for message in left:
             yield Warned(message=f"not deleted: {message}")
-        if not left:
+        if left:
+            yield Warned(message=f"not deleted yet: {len(left)}; `s3logjam teardown {self.folder}` tries again")
+        else:
             self.target.ended_with()
 
     def _point_latest(self) -> Iterator[Event]:
@@ -432,6 +467,32 @@ class Run:
         return self._site, self._recorder
 
 
+def forget(folder: Path) -> None:
+    """Note that everything that a run has made is gone with its target.
+
+    Raises:
+        UsageError: Another process is at work on the run.
+    """
+    lock, now = _locked(folder), ScaledClock().now()
+    with lock, Journal(folder / FILE_NAME) as journal:
+        for kind, name, state, _ in journal.resources():
+            if state != "deleted":
+                journal.resource(kind, name, "deleted", now)
+        if not journal.fact("finished_at"):
+            journal.note("torn_down_at", now.isoformat())
+            journal.note("stage", TORN_DOWN)
+
+
+def _locked(folder: Path) -> FileLock:
+    """Take a run for this process; the operating system takes it back from one that is killed."""
+    lock = FileLock(folder / LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(f"another process is at work on the run in {folder}") from error
+    return lock
+
+
 def _run_id(seed: int, target: Target) -> str:
     """Return 8 hex digits that are part of every name: from the seed where that makes a run repeatable, else random."""
     if not target.repeatable:
@@ -450,8 +511,12 @@ def _offset(calls: Iterable[Call]) -> tuple[float, float | None]:
     return found.seconds, found.uncertainty_seconds
 
 
-def _add(error: LogjamError, more: str) -> None:
-    error.args = (f"{error}; {more}",)
+def _add(error: BaseException, more: str) -> None:
+    """Say more in an error: in its message where it is one for the user, else in a note."""
+    if isinstance(error, LogjamError):
+        error.args = (f"{error}; {more}",)
+    else:
+        error.add_note(more)
 
 
 def analyse(journal: Journal, folder: Path) -> Result:
@@ -473,9 +538,10 @@ def read(journal: Journal, folder: Path) -> Result:
     facts = journal.facts()
     if "absence_seconds" not in facts:
         raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
-    failures = {cell: why for (cell, _), (_, why) in journal.executions().items() if why}
+    planned, journaled = journal.planned(), journal.executions()
+    failures = {cell: why for (cell, _), (_, why) in journaled.items() if why}
     cells = matrix.build(
-        planned=journal.planned(),
+        planned=planned,
         failures=failures,
         joiner=joiner,
         calls=calls,
@@ -492,4 +558,5 @@ def read(journal: Journal, folder: Path) -> Result:
         deliveries=journal.delivery_counts(),
         rejects=journal.rejects(),
         polls=journal.polls(),
+        executions=executions(planned, journaled, calls),
     )

@@ -59,6 +59,15 @@ class Options:
         """Capabilities that scenarios may ask for and that are there because the user gave them."""
         return frozenset({"days"} if self.slow else ()) | frozenset({"requester"} if self.requester_role else ())
 
+    def check_account(self, target: Target) -> None:
+        """Refuse to work in an account that nobody has named.
+
+        Raises:
+            UsageError: The target belongs to somebody, and no account was named.
+        """
+        if target.real and not self.account:
+            raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
+
     def as_fact(self) -> dict[str, Any]:
         """Return the options as JSON takes them, for the journal."""
         told = asdict(self)

@@ -14,7 +14,7 @@ from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
-from harness.report import headline, provenance
+from harness.report import headline, provenance, without_channels
 from harness.report.safe import visible
 from harness.results import run_folder
 from harness.selection import Options, selected_channels
@@ -25,12 +25,15 @@ class Status:
     """Where a run stands.
 
     Attributes:
-        stage: In which it is, or was broken off; ``detached`` and ``finished`` too.
+        stage: In which it is, or was broken off; ``detached``, ``finished`` and ``torn down`` too.
+        resumable: Whether it can be gone on with.
+        clock_factor: Of the run's clock, on which its times are.
         planned, executed: Scenario executions.
         failed: Executions that did not end as their scenarios say.
         calls: Requests by role.
         arrived, expected: Records per channel.
         waiting_for: What is missing, in words.
+        without_channels: Why there is nothing to wait for; empty where there are channels.
         done_by: When that may have come.
         deadline: When the run stops waiting.
         resources: What the run has created and not deleted, by kind and name.
@@ -40,6 +43,8 @@ class Status:
     headline: str
     provenance: Mapping[str, Any]
     stage: str
+    resumable: bool
+    clock_factor: float
     planned: int
     executed: int
     failed: int
@@ -47,6 +52,7 @@ class Status:
     arrived: Mapping[str, int]
     expected: Mapping[str, int]
     waiting_for: str
+    without_channels: str
     done_by: datetime | None
     deadline: datetime | None
     resources: tuple[tuple[str, str], ...]
@@ -72,7 +78,7 @@ def status_of(path: Path) -> Status:
         ended = [why for state, why in journal.executions().values() if state != "started"]
         stopped = f" (interrupted in {facts['interrupted']})" if facts.get("interrupted") else ""
         deadline = None
-        if facts.get("executed_at") and facts.get("options"):
+        if channels and facts.get("executed_at") and facts.get("options"):
             wait = Options.from_fact(facts["options"]).deadline
             deadline = datetime.fromisoformat(facts["executed_at"]) + wait
         return Status(
@@ -80,6 +86,8 @@ def status_of(path: Path) -> Status:
             headline=headline(facts),
             provenance=provenance(facts),
             stage=f"{facts.get('stage', 'plan')}{stopped}",
+            resumable=not (facts.get("finished_at") or facts.get("torn_down_at")),
+            clock_factor=float(facts.get("clock_factor", 1)),
             planned=sum(repeats for repeats, _ in journal.planned().values()),
             executed=len(ended),
             failed=sum(1 for why in ended if why),
@@ -87,6 +95,7 @@ def status_of(path: Path) -> Status:
             arrived=still.arrived,
             expected=still.expected,
             waiting_for=still.waiting_for if any(c.role is Role.SUBJECT for c in calls) else "",
+            without_channels=without_channels(facts),
             done_by=still.done_by,
             deadline=deadline,
             resources=tuple((kind, name) for kind, name, state, _ in journal.resources() if state != "deleted"),
@@ -102,18 +111,22 @@ def as_text(found: Status) -> str:
         f"Executed: {found.executed} of {found.planned}" + (f", {found.failed} not as meant" if found.failed else ""),
         f"Calls: {calls or 'none'}",
     ]
+    lines += [f"Records: none will come, {found.without_channels}"] * bool(found.without_channels)
     lines += [f"Records in {name}: {n} of {found.expected[name]}" for name, n in found.arrived.items()]
+    clock = "" if found.clock_factor == 1 else " on the run's clock"
     if found.waiting_for:
-        lines.append(f"Waiting for {found.waiting_for}")
-    if found.done_by and found.waiting_for:
-        lines.append(f"May be done by {_moment(found.done_by)}")
-    if found.deadline:
-        lines.append(f"Waits until {_moment(found.deadline)} at most")
+        lines.append(f"{'Waiting for' if found.resumable else 'Never came:'} {found.waiting_for}")
+    if found.resumable and found.done_by and found.waiting_for:
+        lines.append(f"May be done by {_moment(found.done_by)}{clock}")
+    if found.resumable and found.deadline:
+        lines.append(f"Waits until {_moment(found.deadline)}{clock} at most")
     counts = Counter(kind for kind, _ in found.resources)
     made = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
     lines.append(f"In place: {made}" if made else "In place: nothing, all was deleted")
-    if found.resources:
-        lines.append(f"`s3logjam resume {found.folder}` goes on; `s3logjam teardown {found.folder}` deletes it.")
+    ways = [f"`s3logjam resume {found.folder}` goes on"] if found.resumable else []
+    ways += [f"`s3logjam teardown {found.folder}` deletes it"] if found.resources else []
+    if ways:
+        lines.append("; ".join(ways) + ".")
     return "\n".join(visible(line) for line in lines)
 
 

@@ -25,7 +25,7 @@ class FieldClass:
 
 
 _OTHER = FieldClass("format")
-_RELATED = {
+RELATED = {
     (SERVER_ACCESS, "operation"): {"REST.COPY.OBJECT_GET", "REST.COPY.PART_GET", "BATCH.DELETE.OBJECT"},
     (CLOUDTRAIL, "eventType"): {"AwsServiceEvent"},
     (CLOUDTRAIL, "sourceIPAddress"): {"AWS Internal"},
@@ -36,7 +36,7 @@ _RELATED = {
 
 def is_related(record: Record) -> bool:
     """Tell whether a record is about something inside its call, and not about the call itself."""
-    marks = ((name, values) for (channel, name), values in _RELATED.items() if channel == record.channel)
+    marks = ((name, values) for (channel, name), values in RELATED.items() if channel == record.channel)
     return any(record.fields.get(name) in values for name, values in marks)
 
 

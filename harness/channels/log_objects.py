@@ -27,6 +27,11 @@ LOG_BUCKET = (
             "s3:PutEncryptionConfiguration",
             "s3:PutLifecycleConfiguration",
             "s3:PutBucketPolicy",
+            "s3:GetBucketObjectLockConfiguration",
+            "s3:GetBucketRequestPayment",
+            "s3:GetEncryptionConfiguration",
+            "s3:GetBucketOwnershipControls",
+            "s3:GetBucketPolicy",
             "s3:ListBucket",
             "s3:ListBucketVersions",
             "s3:ListBucketMultipartUploads",
@@ -36,7 +41,7 @@ LOG_BUCKET = (
     ),
     Permission(actions=("s3:GetObject", "s3:DeleteObjectVersion"), resources=("arn:aws:s3:::s3lm-*/*",)),
 )
-"""To make a log bucket, read it, empty it and delete it."""
+"""To make a log bucket, see whether it fits, read it, empty it and delete it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

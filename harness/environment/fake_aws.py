@@ -63,6 +63,15 @@ _SESSION = (
     "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
 )
 _LOGGING = "<LoggingEnabled><TargetBucket>s3lm-log</TargetBucket><TargetPrefix>sal/</TargetPrefix>"
+_POLICY = (
+    b'{"Statement": [{"Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"},'
+    b' "Action": ["s3:PutObject"], "Resource": "*"}]}'
+)
+_SSE_S3 = (
+    "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
+    "</ApplyServerSideEncryptionByDefault></Rule>"
+)
+_ENFORCED = "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
 DEFAULTS: Mapping[str, Answer] = {
     "AssumeRole": Answer(_ASSUMED.encode()),
     "ListAccessPoints": xml("ListAccessPointsResult", "<AccessPointList/>"),
@@ -75,7 +84,9 @@ DEFAULTS: Mapping[str, Answer] = {
     "CreateSession": xml("CreateSessionResult", _SESSION),
     "GetBucketLogging": xml("BucketLoggingStatus", _LOGGING + "</LoggingEnabled>"),
     "GetBucketLocation": xml("LocationConstraint"),
-    "GetBucketPolicy": Answer(b"{}"),
+    "GetBucketPolicy": Answer(_POLICY),
+    "GetBucketEncryption": xml("ServerSideEncryptionConfiguration", _SSE_S3),
+    "GetBucketOwnershipControls": xml("OwnershipControls", _ENFORCED),
     "CopyObject": xml("CopyObjectResult"),
     "UploadPartCopy": xml("CopyPartResult"),
     "CompleteMultipartUpload": xml("CompleteMultipartUploadResult"),

@@ -17,10 +17,11 @@ from typing import Any
 
 from harness.channels import Channel, Permission
 from harness.environment.site import PREFIX
-from harness.errors import ScenarioError
+from harness.errors import ScenarioError, UsageError
 from harness.scenario import Scenario, all_scenarios, permissions_of
 from harness.selection import Options, plan, selected_channels
 from harness.targets import Target
+from harness.targets.embedded import ACCOUNT_ID, EmbeddedTarget
 
 Document = dict[str, Any]
 MANAGED_POLICY_CHARACTERS = 6144
@@ -125,6 +126,17 @@ def permissions_for(options: Options, target: Target) -> list[Permission]:
     if options.requester_role and any(each.how.client == "requester" for each in selected):
         wanted.append(Permission(actions=("sts:AssumeRole",), resources=(options.requester_role,)))
     return wanted
+
+
+def under_policy(target: Target, options: Options) -> Target:
+    """Return a target as somebody sees it who holds exactly the policy of a run with these options.
+
+    Raises:
+        UsageError: The target cannot be seen so.
+    """
+    if not isinstance(target, EmbeddedTarget):
+        raise UsageError("--least-privilege goes with --target embedded: elsewhere, use a role that has the policy")
+    return target.limited_to(documents(statements(permissions_for(options, target), ACCOUNT_ID, target.region)))
 
 
 def permissions(scenarios: Iterable[Scenario], channels: Iterable[Channel]) -> list[Permission]:

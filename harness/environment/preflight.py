@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel, Permission
-from harness.environment.site import Site, code_of
+from harness.environment.site import Site, code_of, refuse_expired
 from harness.errors import PreflightError
 from harness.events import Checked
 from harness.model import CLOUDTRAIL, Call
@@ -72,13 +74,89 @@ def preflight(
         raise PreflightError("; ".join(forbidding))
 
 
+def log_buckets_fit(site: Site) -> Iterator[Checked]:
+    """Ask whether the run's log buckets are as they were made: an account may change new buckets by itself.
+
+    A bucket that does not fit is accepted by PutBucketLogging and CreateTrail all the same, and then nothing arrives.
+
+    Raises:
+        PreflightError: One does not fit, or cannot be asked; the message names the setting.
+    """
+    for kind, name, state, detail in site.journal.resources():
+        if kind == "bucket" and state == "created" and detail.get("logs"):
+            wrong = [why for ask in _FITS if (why := ask(site, name))]
+            if wrong:
+                raise PreflightError(f"logs cannot be delivered to the bucket {name}: {'; '.join(wrong)}")
+            yield Checked(name="log bucket", answer=f"{name} can take log files")
+
+
+def _no_default_retention(site: Site, name: str) -> str:
+    """S3 User Guide, Enabling server access logging: no default retention period."""
+    try:
+        lock = site.s3.get_object_lock_configuration(Bucket=name).get("ObjectLockConfiguration", {})
+    except ClientError as error:
+        return "" if code_of(error) == "ObjectLockConfigurationNotFoundError" else _unasked("Object Lock", error)
+    return "Object Lock has a default retention" if lock.get("Rule") else ""
+
+
+def _owner_pays(site: Site, name: str) -> str:
+    """S3 User Guide, Enabling server access logging: no Requester Pays; CloudTrail User Guide likewise."""
+    try:
+        payer = site.s3.get_bucket_request_payment(Bucket=name).get("Payer", "BucketOwner")
+    except ClientError as error:
+        return _unasked("Requester Pays", error)
+    return "" if payer == "BucketOwner" else "Requester Pays is on"
+
+
+def _sse_s3(site: Site, name: str) -> str:
+    """S3 User Guide, Enabling server access logging: default encryption with SSE-S3 only."""
+    try:
+        answer = site.s3.get_bucket_encryption(Bucket=name)
+    except ClientError as error:
+        return _unasked("default encryption", error)
+    used = {
+        rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
+        for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]
+    }
+    return "" if used == {"AES256"} else f"default encryption is {', '.join(map(str, used))}, not SSE-S3 (AES256)"
+
+
+def _owner_enforced(site: Site, name: str) -> str:
+    """What the run has set: with it the bucket policy alone decides who may write."""
+    try:
+        rules = site.s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+    except ClientError as error:
+        return _unasked("Object Ownership", error)
+    owned = {rule["ObjectOwnership"] for rule in rules}
+    return "" if owned == {"BucketOwnerEnforced"} else f"Object Ownership is {', '.join(owned)}"
+
+
+def _policy_lets_in(site: Site, name: str) -> str:
+    """The statement that the run has put must still be there: the services write by it."""
+    try:
+        policy = json.loads(site.s3.get_bucket_policy(Bucket=name)["Policy"])
+    except ClientError as error:
+        return _unasked("bucket policy", error)
+    except ValueError:
+        return "its bucket policy is no JSON"
+    statements = policy.get("Statement", [])
+    writing = [each for each in statements if each["Effect"] == "Allow" and "s3:PutObject" in each["Action"]]
+    services = [each["Principal"] for each in writing if isinstance(each.get("Principal"), dict)]
+    return "" if any("Service" in each for each in services) else "its bucket policy lets no log service write"
+
+
+def _unasked(setting: str, error: ClientError) -> str:
+    refuse_expired(error)
+    return f"its {setting} cannot be asked ({error})"
+
+
+_FITS = (_no_default_retention, _owner_pays, _sse_s3, _owner_enforced, _policy_lets_in)
+
+
 def _clock(site: Site, clock_offset: ClockOffset) -> _Answer:
     """Hold this machine's clock against the Date header of an S3 answer: that nothing is there is one too."""
-    try:
+    with suppress(ClientError, BotoCoreError):
         site.s3.head_bucket(Bucket=site.bucket)
-    except (ClientError, BotoCoreError) as error:
-        if code_of(error) == "RequestTimeTooSkewed":
-            return _Answer("this machine's clock is wrong by more than 15 minutes: set it", forbids=True)
     ahead, uncertainty = clock_offset(site.journal.calls())
     if uncertainty is None:
         return _Answer("no answer of S3's had a Date header: delays are on this machine's clock alone", trouble=True)
@@ -136,17 +214,19 @@ def _permissions(site: Site, permissions: Sequence[Permission]) -> _Answer:
         return _Answer("the account's root user may do everything: a role of its own would be safer", trouble=True)
     denied: set[str] = set()
     asked: set[str] = set()
+    simulation = site.iam.get_paginator("simulate_principal_policy")
     try:
         for each in permissions:
             resources = [
                 arn.format(account=site.account_id, region=site.region).replace("*", "x") if arn != "*" else arn
                 for arn in each.resources
             ]
-            answer = site.iam.simulate_principal_policy(
+            pages = simulation.paginate(
                 PolicySourceArn=_policy_source(caller), ActionNames=list(each.actions), ResourceArns=resources
             )
             asked.update(each.actions)
-            denied |= {r["EvalActionName"] for r in answer["EvaluationResults"] if r["EvalDecision"] != "allowed"}
+            for page in pages:
+                denied |= {r["EvalActionName"] for r in page["EvaluationResults"] if r["EvalDecision"] != "allowed"}
     except (ClientError, BotoCoreError) as error:
         why = "iam:SimulatePrincipalPolicy is not allowed" if code_of(error) in _DENIED else str(error)
         return _Answer(f"not simulated ({why}): a call that is refused will say what is missing", trouble=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -14,12 +16,14 @@ from botocore.model import OperationModel
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from harness.clock import Clock
-from harness.errors import CredentialsError, PreflightError
+from harness.errors import CredentialsError, PreflightError, TargetError
 from harness.journal import Journal
 from harness.targets import DIRECTORY_ZONES, Credentials
 
 PREFIX = "s3lm"
 TAG_KEY = "s3lm"
+DIRECTORY_SUFFIX = "--x-s3"
+"""Of every directory bucket's name, and of no other's (S3 User Guide, Directory bucket naming rules)."""
 EXPIRES_DAYS = 30
 """What a run has stored goes by itself after so long, even if nobody ever tears the run down."""
 EXPIRY = {
@@ -40,7 +44,7 @@ _OURS_ALREADY = {
     "AccessPointAlreadyOwnedByYou",
 }
 
-_EXPIRED = {
+EXPIRED = {
     "CredentialRetrievalError",
     "ExpiredToken",
     "ExpiredTokenException",
@@ -61,8 +65,42 @@ def code_of(error: Exception) -> str:
 
 def refuse_expired(error: Exception) -> None:
     """Raise CredentialsError when an error of AWS's says that the credentials have expired."""
-    if code_of(error) in _EXPIRED:
+    if code_of(error) in EXPIRED:
         raise CredentialsError from error
+
+
+@contextmanager
+def refusing_expired() -> Iterator[None]:
+    """Raise CredentialsError instead of an error of AWS's that says that the credentials have expired."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        refuse_expired(error)
+        raise
+
+
+def caller(session: boto3.Session, target_name: str, wanted: str | None) -> tuple[str, str]:
+    """Return account and ARN of who asks.
+
+    Args:
+        session: Of the target.
+        target_name: For the message.
+        wanted: The only account in which anything may be done; None for whichever it is.
+
+    Raises:
+        PreflightError: It is another account.
+        TargetError: The target does not answer, or does not take the credentials.
+        CredentialsError: They have expired.
+    """
+    try:
+        with refusing_expired():
+            told = session.client("sts").get_caller_identity()
+    except (ClientError, BotoCoreError) as error:
+        raise TargetError(f"the {target_name} target does not answer: {error}") from error
+    account, arn = str(told["Account"]), str(told["Arn"])
+    if wanted and account != wanted:
+        raise PreflightError(f"these credentials are of account {account}, the run is for {wanted}: nothing was done")
+    return account, arn
 
 
 def expect_owner(session: boto3.Session, account_id: str) -> None:
@@ -72,6 +110,8 @@ def expect_owner(session: boto3.Session, account_id: str) -> None:
     """
 
     def demand(model: OperationModel, params: dict[str, Any], **_kwargs: Any) -> None:
+        if _EXPRESS in urlsplit(params["url"]).netloc:
+            return  # refused with 501 for directory buckets (S3 API Reference, DeleteBucket and others)
         members = model.input_shape.members if model.input_shape else {}
         for member, header in _OWNER_HEADERS.items():
             if member in members:
@@ -80,6 +120,7 @@ def expect_owner(session: boto3.Session, account_id: str) -> None:
     session.events.register("before-call.s3", demand)
 
 
+_EXPRESS = "s3express"
 _OWNER_HEADERS = {
     "ExpectedBucketOwner": "x-amz-expected-bucket-owner",
     "ExpectedSourceBucketOwner": "x-amz-source-expected-bucket-owner",
@@ -171,6 +212,7 @@ class Site:
 
         Raises:
             ClientError: It cannot be assumed.
+            CredentialsError: Those that should assume it have expired.
         """
         return self._assume(f"arn:aws:iam::{self.account_id}:role/{self.denied_role}")
 
@@ -193,9 +235,10 @@ class Site:
             sleep=self.clock.sleep,
             reraise=True,
         ):
-            with attempt:
+            with attempt, refusing_expired():
                 answer = sts.assume_role(RoleArn=arn, RoleSessionName=f"s3lm-{self.run_id}")["Credentials"]
-        return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        secrets = answer["SecretAccessKey"], answer["SessionToken"]
+        return Credentials(answer["AccessKeyId"], *secrets, expires_at=answer["Expiration"])
 
     def make_access_point(self) -> tuple[str, str]:
         """Create the access point; returns its ARN and alias."""
@@ -211,13 +254,20 @@ class Site:
     def make_directory_bucket(self) -> str:
         """Create a directory bucket in the Region's first zone that has them; returns its name."""
         zone = DIRECTORY_ZONES.get(self.region, "use1-az4")
-        name = f"{PREFIX}-{self.run_id}-{len(self.journal.resources())}--{zone}--x-s3"
+        name = f"{PREFIX}-{self.run_id}-{len(self.journal.resources())}--{zone}{DIRECTORY_SUFFIX}"
         configuration = {
             "Location": {"Type": "AvailabilityZone", "Name": zone},
             "Bucket": {"Type": "Directory", "DataRedundancy": "SingleAvailabilityZone"},
+            "Tags": [{"Key": TAG_KEY, "Value": self.run_id}],
         }
-        create = lambda: self.s3.create_bucket(Bucket=name, CreateBucketConfiguration=configuration)  # noqa: E731
-        self.make("bucket", name, create)
+
+        def create() -> None:
+            self.s3.create_bucket(Bucket=name, CreateBucketConfiguration=configuration)
+
+        def finish() -> None:
+            self.s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration=EXPIRY)
+
+        self.make("bucket", name, create, finish)
         return name
 
     def make(
@@ -239,6 +289,7 @@ class Site:
 
         Raises:
             PreflightError: AWS refused; the message names the call and its error.
+            CredentialsError: The credentials have expired.
         """
         before = self.journal.resource_state(kind, name)
         if before == "created":
@@ -248,21 +299,32 @@ class Site:
             try:
                 create()
             except ClientError as error:
-                if not (self.resumed and before == "intended" and code_of(error) in _OURS_ALREADY):
+                if code_of(error) not in _OURS_ALREADY:
+                    raise
+                if not (self.resumed and before == "intended"):
+                    # It was there before the run: the teardown must not take it for the run's.
+                    self.journal.resource(kind, name, "deleted", self.clock.now())
                     raise
             finish()
         except (ClientError, BotoCoreError) as error:
+            refuse_expired(error)
             raise PreflightError(f"cannot create {kind} {name}: {error}") from error
         self.journal.resource(kind, name, "created", self.clock.now(), **detail)
         self.on_created(kind, name)
 
-    def make_bucket(self, name: str, *, for_logs: bool = False, **parameters: Any) -> str:
-        """Create a bucket in the account-regional namespace, tagged, its content expiring; returns its name."""
+    @property
+    def bucket_parameters(self) -> dict[str, Any]:
+        """What CreateBucket takes beside a name that ``bucket_name`` made: without its namespace it is refused."""
+        parameters: dict[str, Any] = {"BucketNamespace": "account-regional"}
         if self.region != "us-east-1":
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": self.region}
+        return parameters
+
+    def make_bucket(self, name: str, *, for_logs: bool = False, **parameters: Any) -> str:
+        """Create a bucket in the account-regional namespace, tagged, its content expiring; returns its name."""
 
         def create() -> None:
-            self.s3.create_bucket(Bucket=name, BucketNamespace="account-regional", **parameters)
+            self.s3.create_bucket(Bucket=name, **self.bucket_parameters, **parameters)
 
         def finish() -> None:
             self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG_KEY, "Value": self.run_id}]})

@@ -10,7 +10,9 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.environment.site import Site, code_of
+from harness.environment import find
+from harness.environment.find import Find
+from harness.environment.site import DIRECTORY_SUFFIX, PREFIX, Site, code_of, refuse_expired
 from harness.journal import Resource
 
 _ATTEMPTS = 10
@@ -34,10 +36,17 @@ class Kind:
     Attributes:
         rank: What has a lower one is deleted before: what delivers, then what it watches, then where it delivers to.
         delete: Deletes one by its name; an error that says that it is gone counts as success.
+        find: Finds those of any run, for ``sweep``.
+        names: What a run's name of it looks like, whole; the group ``run`` is the run id, ``ACCOUNT`` and ``REGION``
+            stand for those of the run.
+        tagged: Whether a run tags it in the same call that makes it: one without the tag is somebody else's.
     """
 
     rank: int
     delete: Delete
+    find: Find = find.nothing
+    names: str = ""
+    tagged: bool = False
 
 
 def teardown(site: Site) -> list[str]:
@@ -45,14 +54,21 @@ def teardown(site: Site) -> list[str]:
 
     Returns:
         What could not be deleted, with the reason; empty when nothing is left.
+
+    Raises:
+        CredentialsError: They have expired: nothing more can be deleted with them.
     """
     left = []
     for kind, name, state, _detail in in_order(site.journal.resources()):
         if state == "deleted":
             continue
+        if kind not in KINDS:
+            left.append(f"{kind} {name}: this version does not know how")
+            continue
         try:
             KINDS[kind].delete(site, name)
         except (ClientError, BotoCoreError) as error:
+            refuse_expired(error)
             if code_of(error) not in _GONE:
                 left.append(f"{kind} {name}: {error}")
                 continue
@@ -65,7 +81,8 @@ def in_order(resources: Sequence[Resource]) -> list[Resource]:
 
     def rank(numbered: tuple[int, Resource]) -> tuple[int, int]:
         number, (kind, _, _, detail) = numbered
-        return _LOG_BUCKETS if detail.get("logs") else KINDS[kind].rank, -number
+        known = KINDS[kind].rank if kind in KINDS else 0
+        return _LOG_BUCKETS if detail.get("logs") else known, -number
 
     return [each for _, each in sorted(enumerate(resources), key=rank)]
 
@@ -95,6 +112,12 @@ def _empty_bucket(site: Site, name: str) -> None:
     for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
         for upload in page.get("Uploads", []):
             site.s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+    if name.endswith(DIRECTORY_SUFFIX):  # has no versions, and refuses to list them
+        for page in site.s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+            objects = [{"Key": each["Key"]} for each in page.get("Contents", [])]
+            if objects:
+                site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+        return
     # XML parsers read a carriage return in a key as a line feed: only URL-encoded keys can be deleted for sure.
     for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name, EncodingType="url"):
         decode = unquote_plus if page.get("EncodingType") == "url" else str
@@ -122,15 +145,20 @@ def _delete_access_point(site: Site, name: str) -> None:
 
 def _delete_multi_region_access_point(site: Site, name: str) -> None:
     # The request is carried out later: its answer only says that it was taken.
-    site.s3control.delete_multi_region_access_point(AccountId=site.account_id, ClientToken=name, Details={"Name": name})
+    client: Any = site.session.client("s3control", region_name=find.MULTI_REGION_HOME)
+    client.delete_multi_region_access_point(AccountId=site.account_id, ClientToken=name, Details={"Name": name})
 
 
 _LOG_BUCKETS = 9
+_RUN = rf"{PREFIX}-(?P<run>[0-9a-f]{{8}})"
+_BUCKET = rf"{_RUN}-(?:(?P<part>[a-z]+[0-9]*)-ACCOUNT-REGION-an|[0-9]+--[a-z0-9-]+{DIRECTORY_SUFFIX})"
 KINDS: Mapping[str, Kind] = {
-    "trail": Kind(0, _delete_trail),
-    "access-point": Kind(1, _delete_access_point),
-    "multi-region-access-point": Kind(1, _delete_multi_region_access_point),
-    "bucket": Kind(2, _delete_bucket),
-    "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name)),
+    "trail": Kind(0, _delete_trail, find.trails, _RUN, tagged=True),
+    "access-point": Kind(1, _delete_access_point, find.access_points, rf"{_RUN}-ap[0-9]*"),
+    "multi-region-access-point": Kind(
+        1, _delete_multi_region_access_point, find.multi_region_access_points, rf"{_RUN}-mrap[0-9]+"
+    ),
+    "bucket": Kind(2, _delete_bucket, find.buckets, _BUCKET),
+    "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name), find.roles, rf"{_RUN}-[a-z]+", tagged=True),
 }
 """By the name that the journal has; log buckets, whatever else is added, come last."""

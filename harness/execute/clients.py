@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore import UNSIGNED
@@ -19,6 +20,7 @@ from harness.targets import Credentials
 UNKNOWN_ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 """AWS's documentation example: no account has it."""
 WRONG_SECRET = "not-the-secret-of-this-access-key"  # noqa: S105 - the point is that it is wrong
+_RENEWED_BEFORE = timedelta(minutes=10)
 _EXPRESS: Any = {"disable_s3_express_session_auth": True}
 
 
@@ -34,6 +36,7 @@ class Clients:
     site: Site
     sessions: Callable[[Credentials | None], Any]
     _made: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _renew_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def get(self, kind: str = "owner", service: str = "s3") -> Any:
         """Return a client of a kind for a service.
@@ -41,7 +44,8 @@ class Clients:
         Raises:
             ScenarioError: There is no such kind.
         """
-        if (kind, service) not in self._made:
+        renew_at = self._renew_at.get((kind, service))
+        if (kind, service) not in self._made or (renew_at and datetime.now(UTC) >= renew_at):
             try:
                 self._made[kind, service] = self._make(kind, service)
             except (ClientError, BotoCoreError) as error:
@@ -70,8 +74,12 @@ class Clients:
             "unknown-key": lambda: Credentials(UNKNOWN_ACCESS_KEY, WRONG_SECRET),
         }
         if kind in who:
+            credentials = who[kind]()
+            if credentials.expires_at:
+                # A run may be longer than an assumed role's hour; what expires is told in real time.
+                self._renew_at[kind, service] = credentials.expires_at - _RENEWED_BEFORE
             # The call itself is under test, not the session that botocore would make first for a directory bucket.
-            return self.sessions(who[kind]()).client(service, config=Config(s3=_EXPRESS))
+            return self.sessions(credentials).client(service, config=Config(s3=_EXPRESS))
         raise ScenarioError(f"there is no client of kind {kind!r}; there are owner, {', '.join([*settings, *who])}")
 
 

@@ -16,8 +16,8 @@ from botocore.response import StreamingBody
 from harness import catalogue
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import PREFIX, Site, refuse_expired
-from harness.errors import LogjamError
+from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired
+from harness.errors import CredentialsError, LogjamError
 from harness.events import Event, ScenarioFinished
 from harness.execute.clients import CallMaker, Clients
 from harness.execute.raw import RawAnswer
@@ -104,6 +104,10 @@ class RunSurroundings:
             self._spare[place] = self._new_bucket(parameters)
         return self._spare[place]
 
+    def share_no_longer(self) -> None:
+        """Have the next scenarios use new buckets: a call that was not refused as meant may have changed one."""
+        self._spare.clear()
+
     def _new_bucket(self, parameters: dict[str, Any]) -> str:
         name = self.site.make_bucket(self.bucket_name(), **parameters)
         for channel in self.channels:
@@ -135,7 +139,8 @@ def execute(
     """Execute every scenario ``repeats`` times and yield an event after each.
 
     Repetitions are the outer loop, so that operations share conditions. An execution that the journal has as done is
-    left out; a failure is journaled and the next scenario follows.
+    left out; a failure is journaled and the next scenario follows. Credentials that have expired end it: the execution
+    under way is done again by who goes on.
 
     Args:
         selected: What to execute.
@@ -165,6 +170,8 @@ def execute(
             journal.execution(scenario.cell, repeat, "started", None, clock.now())
             failure = _Execution(scenario, repeat, recorder, surroundings, clients, leaves).run()
             journal.execution(scenario.cell, repeat, "failed" if failure else "done", failure, clock.now())
+            if failure and scenario.fails:
+                surroundings.share_no_longer()
             since_control += 1
             yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
     control.call()
@@ -207,6 +214,7 @@ class _Execution:
         scenario, recorder = self.scenario, self.recorder
         self.surroundings.begin(scenario)
         recorder.statuses.clear()
+        recorder.error_codes.clear()
         raised = None
         try:
             with (
@@ -214,12 +222,16 @@ class _Execution:
                 prepared(scenario, self.surroundings, self.call, {"send": self.send, "actor": self.actor}) as run,
             ):
                 run()
+        except CredentialsError:
+            raise
         except (ClientError, BotoCoreError, LogjamError) as error:
             if scenario.how.client == "owner":
                 refuse_expired(error)
             raised = str(error)
         except Exception as error:
             raised = f"{type(error).__name__}: {error}"
+        if scenario.how.client == "owner" and EXPIRED.intersection(recorder.error_codes):
+            raise CredentialsError  # a raw request raises nothing
         statuses = recorder.statuses
         if scenario.fails:
             if statuses and all(status in scenario.fails for status in statuses):

@@ -52,6 +52,8 @@ class Recorder:
         self._attempts: dict[str, int] = {}
         self.statuses: list[int | None] = []
         """HTTP statuses of subject calls, for who clears it and reads it; None where no answer came."""
+        self.error_codes: set[str] = set()
+        """Error codes of subject calls, likewise."""
 
     @property
     def role(self) -> Role:
@@ -176,6 +178,8 @@ class Recorder:
         headers = {str(k).lower(): str(v) for k, v in response_dict["headers"].items()}
         error = (parsed_response or {}).get("Error") or {}
         code = str(error.get("Code") or "")
+        if call.role is Role.SUBJECT and code:
+            self.error_codes.add(code)
         status = int(response_dict["status_code"])
         self._journal.complete(
             replace(

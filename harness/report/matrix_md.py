@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness import catalogue
 from harness.model import Cell, Verdict
-from harness.report import Result
+from harness.report import Result, without_channels
 from harness.report.safe import markdown_cell
 
 _SIGN = {
@@ -29,6 +29,11 @@ def span(seconds: float) -> str:
 
 def write(result: Result) -> list[Path]:
     """Write the file."""
+    path = result.folder / "matrix.md"
+    if not result.cells:
+        told = f"There is none: {without_channels(result.facts)}. `executions.csv` says how the calls ended."
+        path.write_text(f"> {markdown_cell(result.headline)}\n\n# Coverage matrix\n\n{told}\n", "utf-8")
+        return [path]
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in result.cells:
@@ -41,7 +46,6 @@ def write(result: Result) -> list[Path]:
         twin = f" (same wire form as {', '.join(known.twins)})" if known and known.twins else ""
         shown = " | ".join(_cell(cells[c]) for c in channels if c in cells)
         lines.append(f"| {markdown_cell(operation)}{twin} | {markdown_cell(variant)} | {shown} |")
-    path = result.folder / "matrix.md"
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return [path]
 

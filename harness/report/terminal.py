@@ -32,6 +32,7 @@ from harness.model import Cell, Role, Verdict
 from harness.report import Result, headline
 from harness.report.matrix_md import span
 from harness.report.safe import visible
+from harness.report.terminal_executions import show_executions
 
 _LOOK = {
     Verdict.LOGGED: ("✓", "green"),
@@ -93,9 +94,8 @@ class Terminal:
                 self._line(headline({"target": event.target, "note": event.note, "clock_factor": factor}), "bold")
                 if factor != 1:
                     self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
-                self._line(
-                    f"{event.planned} scenario executions, channels {', '.join(event.channels)} → {event.folder}"
-                )
+                channels = f"channels {', '.join(event.channels)}" if event.channels else "no channels"
+                self._line(f"{event.planned} scenario executions, {channels} → {event.folder}")
             case StageStarted(stage=stage) if stage in _STAGES:
                 self._stage(stage)
             case ResourceCreated():
@@ -106,7 +106,7 @@ class Terminal:
                     self._warn("failed", f"{event.cell}: {event.failure}")
             case CollectProgress():
                 self._collected(event)
-            case Warned() if event.message.startswith("not deleted"):
+            case Warned() if event.message.startswith(("not deleted", "kept")):
                 self._line(f"  ! {event.message}", "yellow")
             case Warned():
                 self._warn("warned", event.message)
@@ -195,8 +195,12 @@ def console() -> Console:
 def show_matrix(console: Console, result: Result) -> None:
     """Print the whole matrix, one row per operation and variant, then the summary.
 
-    A name that equals the operation's is shown as ``=``, so that those which differ stand out.
+    A name that equals the operation's is shown as ``=``, so that those which differ stand out. A run without channels
+    has no matrix: then the summary is all.
     """
+    if not result.cells:
+        show_summary(console, result)
+        return
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
     _line(console, "Coverage matrix", "bold")
     _line(console, result.headline)
@@ -301,7 +305,13 @@ def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
 
 
 def show_summary(console: Console, result: Result) -> None:
-    """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason."""
+    """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason.
+
+    Of a run without channels: how its executions ended.
+    """
+    if not result.cells:
+        show_executions(console, result)
+        return
     _line(console, "Summary", "bold")
     _line(console, result.headline)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -340,3 +350,4 @@ def show_summary(console: Console, result: Result) -> None:
     planned = len({(c.operation, c.variant) for c in result.cells})
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
     _line(console, end, "bold")
+    _line(console, f"To read it in a browser: {result.folder / 'report.html'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -20,17 +21,25 @@ FIXED_LIMITS = {
 }
 """What no target offers by itself, and why."""
 
+ACCESS_CONTROL = "access-control"
+"""The capability of a target that asks who calls: it refuses whom nobody has permitted, and what is signed wrongly."""
+
 DIRECTORY_ZONES = {"us-east-1": "use1-az4", "us-west-2": "usw2-az1", "eu-north-1": "eun1-az1"}
 """A zone per Region that has directory buckets (S3 User Guide, S3 Express One Zone Availability Zones)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key; never shown, never journaled."""
+    """An access key; never shown, never journaled.
+
+    Attributes:
+        expires_at: In real time, whatever the run's clock; None for a key that does not expire.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
 
 
 class Target(Protocol):

@@ -7,6 +7,7 @@ as on AWS (virtual hosts and s3control included) and no request can leave the ma
 from __future__ import annotations
 
 import copy
+import http.client
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,8 +25,8 @@ import boto3
 import harness
 from harness.clock import Clock, ScaledClock
 from harness.embedded.switches import Behaviours, UnknownBehaviourError
-from harness.errors import TargetError, UsageError
-from harness.targets import FIXED_LIMITS, Credentials
+from harness.errors import TargetError, TargetGoneError, UsageError
+from harness.targets import ACCESS_CONTROL, FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, route_to
 
 DEFAULT_FACTOR = 600.0
@@ -35,19 +37,21 @@ NOTE = "AWS-like server on this machine: proves the harness, never AWS"
 LEDGER = "embedded-ledger.jsonl"
 LINGER_SECONDS = 3600.0
 """How long a detached server waits for the next request, in real time, before it ends."""
-_START_SECONDS = 30.0
+_START_SECONDS = _ANSWER_SECONDS = 30.0
 
 
 def own_page(endpoint: str, name: str) -> Any:
     """Return one of the pages that only the embedded server has: ``clock``, ``ledger`` or ``stop``.
 
     Raises:
-        OSError: Nothing answers there.
-        ValueError: Something else does.
+        OSError: Nothing answers there, or something else does.
     """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(f"{endpoint}/_s3logjam/{name}", timeout=30) as response:
-        return json.load(response)
+    try:
+        with direct.open(f"{endpoint}/_s3logjam/{name}", timeout=_ANSWER_SECONDS) as response:
+            return json.load(response)
+    except (http.client.HTTPException, ValueError) as error:  # whatever has the port now need not speak HTTP
+        raise OSError(f"something else answers at {endpoint}") from error
 
 
 class EmbeddedServer:
@@ -165,7 +169,7 @@ class EmbeddedTarget:
     real = False
     repeatable = True
     identity: tuple[str, str] | None = (ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:user/{USER_NAME}")
-    capabilities = frozenset({"multi-region"})
+    capabilities = frozenset({ACCESS_CONTROL, "multi-region"})
     missing: Mapping[str, str] = FIXED_LIMITS | {
         "directory-buckets": "the embedded server has no directory buckets",
         "object-lambda": "the embedded server has no Object Lambda access points",
@@ -195,6 +199,7 @@ class EmbeddedTarget:
         self._seed, self._port = seed, port
         self._who = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         self._endpoint = ""
+        self._told = False  # until somebody knows how to reach the server again, nobody can come back to it
         self.clock: Clock = self._clock
         self.server: EmbeddedServer | None = None
 
@@ -207,18 +212,18 @@ class EmbeddedTarget:
             region: The run's.
 
         Raises:
-            TargetError: The server has ended, and with it everything that was in it.
+            TargetGoneError: The server has ended, and with it everything that was in it.
         """
         made = cls(seed=int(reach["seed"]), factor=float(reach["factor"]), region=region, detached=True)
         made._clock = ScaledClock(float(reach["factor"]), float(reach["anchor"]))
         made.clock, made._endpoint = made._clock, str(reach["endpoint"])
         try:
             there = own_page(made._endpoint, "clock")
-        except (OSError, ValueError):
+        except OSError:
             there = None
         if there != {"factor": made._clock.factor, "anchor": made._clock.anchor}:
-            raise TargetError(
-                "the embedded server of this run has ended, and with it everything in it; what was journaled can be"
+            raise TargetGoneError(
+                "the embedded server of this run has ended, and everything in it with it; what was journaled can be"
                 " shown with `s3logjam report`"
             )
         return made
@@ -239,7 +244,7 @@ class EmbeddedTarget:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.server and not self.outlives:
+        if self.server and not (self.outlives and self._told):
             self.server.close()
 
     def limited_to(self, policies: Sequence[Mapping[str, Any]]) -> EmbeddedTarget:
@@ -259,6 +264,7 @@ class EmbeddedTarget:
     def reach(self) -> dict[str, Any]:
         """Return port and clock of the server, which tell it from any other."""
         clock = self._clock
+        self._told = True
         return {"endpoint": self._endpoint, "seed": self._seed, "factor": clock.factor, "anchor": clock.anchor}
 
     def keep_evidence(self, folder: Path) -> None:
@@ -269,7 +275,8 @@ class EmbeddedTarget:
     def ended_with(self) -> None:
         """End a detached server."""
         if self.outlives:
-            own_page(self._endpoint, "stop")
+            with suppress(OSError):  # it has ended by itself
+                own_page(self._endpoint, "stop")
 
     def session(self, credentials: Credentials | None = None) -> boto3.Session:
         """Return a session of the server's one user, or of other credentials, routed to loopback."""
