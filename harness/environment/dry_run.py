@@ -43,7 +43,7 @@ class DryRun:
     Attributes:
         once: What is made once: set-up, and the first repetition of every scenario, each with its teardown.
         again: What every further repetition makes.
-        control: A control call.
+        control: A control call; None where not even that could be made.
         polls: What one poll of each channel makes.
         executions: Scenario executions in one repetition.
         resources: (kind, name) of what is made in the first repetition, in that order.
@@ -53,7 +53,7 @@ class DryRun:
 
     once: Sequence[Call]
     again: Sequence[Call]
-    control: Call
+    control: Call | None
     polls: Mapping[str, Sequence[Call]]
     executions: int
     resources: Sequence[tuple[str, str]]
@@ -70,7 +70,8 @@ class DryRun:
         """
         made = [(1, call) for call in self.once]
         made += [(repeats - 1, call) for call in self.again]
-        made.append((controls + control_calls(self.executions * repeats), self.control))
+        if self.control:
+            made.append((controls + control_calls(self.executions * repeats), self.control))
         made += [(polls.get(name, 0), call) for name, calls in self.polls.items() for call in calls]
         return [(times, call) for times, call in made if times]
 
@@ -245,7 +246,7 @@ def dry_run(
     once += stage.calls_of(stage.tear_down)
     again = stage.calls_of(lambda: stage.execute(2, clients)) + stage.calls_of(stage.tear_down)
     further = [kind for kind, *_ in stage.journal.resources()[len(made) :]]
-    control = next(call for call in once if call.role is Role.CONTROL)
+    control = next((call for call in once if call.role is Role.CONTROL), None)
     stage.journal.close()
     return DryRun(
         once=[call for call in once if call.role is not Role.CONTROL],
