@@ -196,6 +196,9 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
     ] = False,
+    least_privilege: Annotated[
+        bool, typer.Option("--least-privilege", help="Embedded target: with the permissions of `policy`, no others.")
+    ] = False,
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
@@ -255,7 +258,7 @@ def run(
         arguments = several.without(context.obj, "--region", "--results")
         raise typer.Exit(several.run([*arguments, "--yes"], regions, results, target.value))
     _agree(options, [wanted], yes)
-    _execute(options, wanted, matrix, baseline, known)
+    _execute(options, wanted, matrix, baseline, known, least_privilege=least_privilege)
 
 
 @app.command()
@@ -345,7 +348,9 @@ def _execute(
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
+    *,
     needs_records: bool = False,
+    least_privilege: bool = False,
 ) -> NoReturn:
     """Do a run on the terminal and end with its exit code.
 
@@ -359,6 +364,10 @@ def _execute(
     with target_for(wanted) as target:
         if needs_records and target.no_logs:
             raise UsageError(f"there would be nothing to measure: {target.no_logs}")
+        if least_privilege:
+            from harness.environment.policy import under_policy  # noqa: PLC0415
+
+            target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
         code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
     raise typer.Exit(code)
 

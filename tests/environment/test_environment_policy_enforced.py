@@ -188,3 +188,13 @@ def test_with_all_actions_nothing_is_lost(action: str, limited: Limited, tmp_pat
     needing, watching = affected(action)
     assert not limited.part.execute(needing)
     assert not Part(limited.part.target, tmp_path, f"a{ACTIONS.index(action):07x}", watching).whole(needing)
+
+
+def test_a_run_under_exactly_the_printed_policy_succeeds(full_run: Path) -> None:
+    """``full_run`` is one: everything was executed as it should, collected, and deleted."""
+    with Journal(full_run / FILE_NAME) as journal:
+        assert ":user/s3lm-limited-" in journal.fact("caller_arn")
+        assert {state for state, _ in journal.executions().values()} == {"done"}
+        assert len(journal.executions()) >= len(SELECTED)
+        assert journal.records()
+        assert {state for *_, state, _ in journal.resources()} == {"deleted"}
