@@ -202,6 +202,9 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
     ] = False,
+    least_privilege: Annotated[
+        bool, typer.Option("--least-privilege", help="Embedded target: with the permissions of `policy`, no others.")
+    ] = False,
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
@@ -263,7 +266,7 @@ def run(
         as_json = output is TextOutput.JSON
         raise typer.Exit(several.run(arguments, regions, results, target.value, as_json=as_json))
     _agree(options, [wanted], yes, output)
-    _execute(options, wanted, output, matrix, baseline, known)
+    _execute(options, wanted, output, matrix, baseline, known, least_privilege=least_privilege)
 
 
 @app.command()
@@ -319,7 +322,7 @@ def heartbeat(
         detached=detach,
     )
     _agree(options, [wanted], yes, output)
-    _execute(options, wanted, output)
+    _execute(options, wanted, output, needs_records=True)
 
 
 def _print(document: Mapping[str, Any]) -> None:
@@ -362,13 +365,26 @@ def _execute(
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
+    *,
+    needs_records: bool = False,
+    least_privilege: bool = False,
 ) -> NoReturn:
-    """Do a run on the terminal and end with its exit code."""
+    """Do a run on the terminal and end with its exit code.
+
+    Raises:
+        UsageError: It is made for records that the target never delivers.
+    """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
     with target_for(wanted) as target:
+        if needs_records and target.no_logs:
+            raise UsageError(f"there would be nothing to measure: {target.no_logs}")
+        if least_privilege:
+            from harness.environment.policy import under_policy  # noqa: PLC0415
+
+            target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
         tell = _print if output is TextOutput.JSON else None
         screen = console(stderr=tell is not None)
         code = attend(Run(options, target), screen, rows=show_rows, against=against, known=known, tell=tell)

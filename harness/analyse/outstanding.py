@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from harness.analyse.delay import delay_seconds, summarise
 from harness.analyse.join import Joiner
-from harness.analyse.matrix import absence_is_established, was_received
+from harness.analyse.matrix import absence_is_established, controls_of, was_received
 from harness.channels import Channel
 from harness.collect.loop import Outstanding
 from harness.model import Call, Delay, Role
@@ -24,7 +24,6 @@ def outstanding(
         joiner: Has every record so far.
         polled_at: When the last complete poll of each channel began.
     """
-    controls = [c for c in calls if c.role is Role.CONTROL]
     awaited = [c for c in calls if c.role is Role.SUBJECT or c.role is Role.CONTROL]
     arrived, expected, waiting, ends = {}, {}, [], {}
     delays: dict[str, Delay] = {}
@@ -38,7 +37,7 @@ def outstanding(
         if so_far:
             delays[name] = so_far
         late = [c for c in awaited if seen[c.number] < wanted[c.number]]
-        with_control = [(c, seen[c.number] > 0) for c in controls if seen[c.number] or was_received(c)]
+        with_control = controls_of(name, calls, joiner)
         absent = [
             c
             for c in awaited

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness import catalogue
 from harness.events import (
+    ChannelSkipped,
     Checked,
     CollectProgress,
     Event,
@@ -47,6 +48,7 @@ _PLAIN_EXECUTIONS = 100
 _MAX_WARNINGS = 10
 _MAX_NAMED = 4
 _ROOM_FOR_WORDS = 100
+_MANY_CHANNELS = 4
 
 
 class Terminal:
@@ -99,11 +101,13 @@ class Terminal:
             case Checked():
                 self._line(f"  {'!' if event.trouble else '·'} {event.name}: {event.answer}", event.trouble * "yellow")
             case _:
-                self._last(event)
+                self._seldom(event)
 
-    def _last(self, event: Event) -> None:
-        """Show how a run ended, if it is told so."""
+    def _seldom(self, event: Event) -> None:
+        """Show a channel that is left out, or how a run ended, if it is told so."""
         match event:
+            case ChannelSkipped():
+                self._line(f"  ! {event.channel} is left out: {event.reason}", "yellow")
             case RunInterrupted():
                 self._line(f"Interrupted in stage {event.stage}; what was journaled is kept and reported.", "yellow")
                 if event.resumable:
@@ -309,6 +313,10 @@ def show_summary(console: Console, result: Result) -> None:
             str(each.rejects),
         )
     console.print(table)
+    cost = result.facts.get("polling_cost", {})
+    if cost:
+        told = ", ".join(f"{channel} {each['looks_an_hour']:g}" for channel, each in cost.items())
+        _line(console, f"Requests an hour that looked for new records: {told}", "bright_black")
     wrong = [cell for cell in result.cells if cell.wrong]
     if wrong:
         _line(console, f"{sum(len(c.wrong) for c in wrong)} wrong values in {len(wrong)} cells:", "red")
@@ -316,11 +324,13 @@ def show_summary(console: Console, result: Result) -> None:
             first = cell.wrong[0]
             told = f"{first['field']} is {first['seen']!r}, the call says {first['expected']!r}"
             _line(console, f"  {cell.operation}[{cell.variant}] {cell.channel}: {told}", "red")
+    every = ", ".join(dict.fromkeys(cell.channel for cell in result.cells))
     for (channels, verdict, why), operations in _notable(result).items():
+        where = "all channels" if channels == every and every.count(",") + 1 >= _MANY_CHANNELS else channels
         sign, style = LOOK[verdict]
         named = ", ".join(operations[:_MAX_NAMED])
         more = f" and {len(operations) - _MAX_NAMED} more" if len(operations) > _MAX_NAMED else ""
-        _line(console, f"{sign} {verdict.value} in {channels}: {named}{more}: {why}", style)
+        _line(console, f"{sign} {verdict.value} in {where}: {named}{more}: {why}", style)
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
     executed, planned = executed_rows(result)
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
