@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError
+from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError, UsageError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
 from harness.journal import FILE_NAME, Journal
+from harness.report import without_channels
 from harness.report.terminal import Terminal, show_matrix, show_summary
 from harness.run import FINISHED, Run, forget
 from harness.targets.choice import reopened
@@ -27,7 +28,14 @@ def attend(
         rows: Whether to print the whole matrix, not only the summary.
         against: A baseline, or another run.
         known: Known deviations from it.
+
+    Raises:
+        UsageError: A baseline is given, and no records will come that could be compared with it.
     """
+    why = without_channels(run.journal.facts())
+    if against is not None and why:
+        run.close()
+        raise UsageError(f"there is nothing to compare with a baseline ({why}): leave --baseline out")
     pending = failed = 0
     code = ExitCode.OK
     try:
@@ -57,9 +65,12 @@ def attend(
         code = ExitCode.DRIFT
     if code is ExitCode.OK and done and against is not None:
         from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
+        from harness.report import html  # noqa: PLC0415
         from harness.report.drift import show  # noqa: PLC0415
 
         found = hold(against, run.folder, known)
+        if run.result is not None:
+            html.write(run.result, found)
         show(screen, found)
         code = found.exit_code
     return code

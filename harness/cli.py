@@ -6,7 +6,9 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -57,6 +59,14 @@ class PolicyOutput(StrEnum):
     TERRAFORM = "terraform"
 
 
+class LintOutput(StrEnum):
+    """Forms of ``lint``."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
 class DiffOutput(StrEnum):
     """Forms of ``diff``."""
 
@@ -74,6 +84,13 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
 
 TargetOption = Annotated[TargetName, typer.Option(help="Where calls go (docs/aws.md, docs/localstack.md).")]
+AccountOption = Annotated[
+    str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
+]
+DetachOption = Annotated[
+    bool, typer.Option("--detach", help="Stop after the last call: `resume` waits for the records, any day.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="AWS: do not ask before anything is created, for scripts.")]
 ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
 RegionOption = Annotated[
     list[str] | None,
@@ -130,9 +147,7 @@ def _common(
 def run(
     context: typer.Context,
     target: TargetOption = TargetName.EMBEDDED,
-    account: Annotated[
-        str | None, typer.Option(help="The account that the run may work in, and no other; --target aws demands it.")
-    ] = None,
+    account: AccountOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     role: RoleOption = None,
@@ -162,9 +177,8 @@ def run(
         bool, typer.Option("--slow", help="Also wait for what S3 does by itself, for days: give --deadline 4d or more.")
     ] = False,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Stop after the last call: `resume` waits for the records, any day.")
-    ] = False,
+    detach: DetachOption = False,
+    yes: YesOption = False,
     canary: Annotated[
         bool | None,
         typer.Option(
@@ -181,6 +195,9 @@ def run(
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave what was created in place afterwards, for `teardown`.")
+    ] = False,
+    least_privilege: Annotated[
+        bool, typer.Option("--least-privilege", help="Embedded target: with the permissions of `policy`, no others.")
     ] = False,
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
@@ -203,15 +220,10 @@ def run(
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
     regions = _split(region)
-    if len(regions) > 1:
-        from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
-
-        arguments = several.without(context.obj, "--region", "--results")
-        raise typer.Exit(several.run(arguments, regions, results, target.value))
     scenario.load(extra=scenarios or [])
     options = Options(
         scenarios=tuple(scenarios or ()),
-        account=account,
+        account=_account(account),
         detach=detach,
         canary=canary,
         keep=keep,
@@ -239,19 +251,34 @@ def run(
         detached=detach or keep,
         requester_role=requester_role,
     )
-    _execute(options, wanted, matrix, baseline, known)
+    if len(regions) > 1:
+        from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
+
+        _agree(options, [replace(wanted, region=each) for each in regions], yes)
+        arguments = several.without(context.obj, "--region", "--results")
+        raise typer.Exit(several.run([*arguments, "--yes"], regions, results, target.value))
+    _agree(options, [wanted], yes)
+    _execute(options, wanted, matrix, baseline, known, least_privilege=least_privilege)
 
 
 @app.command()
 def heartbeat(
     during: Annotated[str, typer.Option("--for", help="How long to go on, on the run's clock.")] = "24h",
     rate: Annotated[float, typer.Option(min=0.01, help="Calls a minute on the run's clock.")] = 1.0,
+    target: TargetOption = TargetName.EMBEDDED,
+    account: AccountOption = None,
+    profile: ProfileOption = None,
+    region: Annotated[str | None, typer.Option(help="Region; the profile's by default, us-east-1 elsewhere.")] = None,
+    role: RoleOption = None,
+    endpoint_url: EndpointOption = None,
     channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
     seed: Annotated[int, typer.Option(help="Repeats delays and names of an embedded run exactly.")] = 1,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
+    detach: DetachOption = False,
+    yes: YesOption = False,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
@@ -272,8 +299,47 @@ def heartbeat(
         rate=rate,
         seed=seed,
         deadline=duration(deadline),
+        account=_account(account),
+        detach=detach,
     )
-    _execute(options, Wanted(seed=seed, factor=factor))
+    wanted = Wanted(
+        name=target,
+        profile=profile,
+        region=region,
+        role_arn=role,
+        endpoint_url=endpoint_url,
+        seed=seed,
+        factor=factor,
+        detached=detach,
+    )
+    _agree(options, [wanted], yes)
+    _execute(options, wanted, needs_records=True)
+
+
+def _agree(options: Options, wanted: Sequence[Wanted], yes: bool) -> None:
+    """Show what a run on a real target would do, and ask; end where the answer is no.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    from harness.environment.plan import plan_of  # noqa: PLC0415 - boto3 loads slowly
+    from harness.report import planned  # noqa: PLC0415
+
+    if wanted[0].name is not TargetName.AWS:
+        return
+    plans = []
+    for each in wanted:
+        with target_for(each) as target:
+            options.check_account(target)
+            plans.append(plan_of(options, target))
+    typer.echo(planned.as_text(plans))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on: say --yes if the plan is what you want")
+    if not typer.confirm("Create this, in this account, and go on?"):
+        typer.echo("Nothing was created.")
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _execute(
@@ -282,13 +348,26 @@ def _execute(
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
+    *,
+    needs_records: bool = False,
+    least_privilege: bool = False,
 ) -> NoReturn:
-    """Do a run on the terminal and end with its exit code."""
+    """Do a run on the terminal and end with its exit code.
+
+    Raises:
+        UsageError: It is made for records that the target never delivers.
+    """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
 
     with target_for(wanted) as target:
+        if needs_records and target.no_logs:
+            raise UsageError(f"there would be nothing to measure: {target.no_logs}")
+        if least_privilege:
+            from harness.environment.policy import under_policy  # noqa: PLC0415
+
+            target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
         code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
     raise typer.Exit(code)
 
@@ -593,8 +672,23 @@ def report(
     context: typer.Context,
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    html: Annotated[bool, typer.Option("--html", help="Write report.html only, and say where it is.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A baseline or run: report.html shows what differs from it.")
+    ] = None,
+    known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
 ) -> None:
-    """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too."""
+    """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too.
+
+    `report.html` is the run in one file that opens offline (docs/reading-the-report.md).
+
+    Examples: `s3logjam report` · `s3logjam report results/latest --html --baseline results/baselines/embedded.json`
+    """
+    if html:
+        from harness.page import write_page  # noqa: PLC0415 - pandas loads slowly
+
+        typer.echo(f"Wrote {write_page(run_path, baseline, known)}: open it in a browser.")
+        return
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
@@ -603,6 +697,10 @@ def report(
     folder = run_folder(run_path)
     with Journal(folder / FILE_NAME) as journal:
         result = analyse(journal, folder)
+    if baseline:
+        from harness.page import write_page  # noqa: PLC0415
+
+        write_page(folder, baseline, known)
     (show_matrix if matrix else show_summary)(console(), result)
 
 
@@ -647,6 +745,67 @@ def diff(
 
     result = hold(before, after, known)
     show(console(), result, Output(output.value))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def explain(
+    operation: Annotated[str | None, typer.Argument(metavar="OPERATION", help="E.g. PutBucketAcl.")] = None,
+    event_name: Annotated[
+        str | None,
+        typer.Option(help="The other way round: which operations does this CloudTrail event name stand for?"),
+    ] = None,
+    sal: Annotated[
+        str | None, typer.Option(help="The same for a server access log operation, e.g. REST.PUT.ACL.")
+    ] = None,
+    run_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Folder of a run; results/latest if it is there, else documents alone."
+        ),
+    ] = None,
+    output: Annotated[TextOutput, typer.Option(help="Text for the terminal, or JSON.")] = TextOutput.TEXT,
+) -> None:
+    """Explain an operation: its names per channel, documents against observation, a sample, ready-made filters.
+
+    Filters: EventBridge, CloudWatch Logs Insights, CloudWatch metric filter, Athena SQL with its tables, Sigma. Exit
+    code 5 when nothing has the name.
+
+    Examples: `s3logjam explain PutBucketAcl` · `s3logjam explain --sal REST.PUT.ACL` ·
+    `s3logjam explain --event-name DeleteObject --output json`
+    """
+    from harness.report.explanation import show  # noqa: PLC0415 - pandas loads slowly
+
+    typer.echo(show(operation, event_name, sal, run_path, as_json=output is TextOutput.JSON))
+
+
+@app.command()
+def lint(
+    rules: Annotated[list[Path], typer.Argument(metavar="RULES...", help="Rule files, or folders with rule files.")],
+    run_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Folder of a run; results/latest if it is there, else documents alone."
+        ),
+    ] = None,
+    data_events: Annotated[
+        bool, typer.Option("--data-events", help="The trail has data events: do not tell which rules need them.")
+    ] = False,
+    output: Annotated[LintOutput, typer.Option(help="text, json or sarif.")] = LintOutput.TEXT,
+) -> None:
+    """Hold detection rules against what the logs write: dead names, renamed ones, siblings that are missed.
+
+    Reads Sigma, Elastic (KQL, EQL, ES|QL), Panther (its Python is never executed), Athena SQL, Logs Insights, and plain
+    lists of names; needs `pip install 's3logjam[rules]'`. Exit code 1 when anything but a note is found, or when a file
+    cannot be read; docs/lint.md says how to suppress a finding.
+
+    Examples: `s3logjam lint rules/` · `s3logjam lint rules/ --data-events --output sarif > lint.sarif`
+    """
+    from harness.lint.command import lint as hold  # noqa: PLC0415 - pandas loads slowly
+    from harness.report.lint import FORMS  # noqa: PLC0415
+
+    result = hold(rules, run_path, data_events=data_events)
+    typer.echo(FORMS[output.value](result))
     raise typer.Exit(result.exit_code)
 
 

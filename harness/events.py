@@ -39,6 +39,14 @@ class ResourceCreated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSkipped:
+    """A channel cannot be set up: the run goes on with the others."""
+
+    channel: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioFinished:
     """One scenario was executed once; ``failure`` is None when it went as written."""
 
@@ -137,6 +145,7 @@ Event = (
     RunStarted
     | StageStarted
     | ResourceCreated
+    | ChannelSkipped
     | ScenarioFinished
     | CollectProgress
     | GateProgress

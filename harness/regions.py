@@ -84,7 +84,8 @@ def compare(folder: Path) -> None:
     for region, run_folder in folders(folder).items():
         try:
             tables[region] = load_run(run_folder)
-            tables[region].matrix.head(0)
+            if tables[region].matrix.empty:  # it had no channels
+                del tables[region]
         except UsageError:  # it ended before it had a matrix
             del tables[region]
     if tables:

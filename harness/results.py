@@ -44,6 +44,11 @@ class RunFiles:
         return pd.read_csv(self._file("matrix.csv"), keep_default_na=False, na_values=_NA)
 
     @cached_property
+    def executions(self) -> pd.DataFrame:
+        """How every execution ended: one row per operation, variant and repetition (columns: results/README.md)."""
+        return pd.read_csv(self._file("executions.csv"), keep_default_na=False, na_values={"repeat": [""]})
+
+    @cached_property
     def cells(self) -> list[dict[str, Any]]:
         """The cells of ``matrix.json``, with names and field values."""
         found: list[dict[str, Any]] = json.loads(self._file("matrix.json").read_text("utf-8"))["cells"]

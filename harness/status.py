@@ -15,7 +15,7 @@ from harness.analyse.outstanding import outstanding
 from harness.errors import JournalError
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
-from harness.report import headline, provenance
+from harness.report import headline, provenance, without_channels
 from harness.report.safe import visible
 from harness.results import run_folder
 from harness.selection import Options, selected_channels
@@ -34,6 +34,7 @@ class Status:
         calls: Requests by role.
         arrived, expected: Records per channel.
         waiting_for: What is missing, in words.
+        without_channels: Why there is nothing to wait for; empty where there are channels.
         done_by: When that may have come.
         deadline: When the run stops waiting.
         resources: What the run has created and not deleted, by kind and name.
@@ -52,6 +53,7 @@ class Status:
     arrived: Mapping[str, int]
     expected: Mapping[str, int]
     waiting_for: str
+    without_channels: str
     done_by: datetime | None
     deadline: datetime | None
     resources: tuple[tuple[str, str], ...]
@@ -79,7 +81,7 @@ def status_of(path: Path) -> Status:
         ended = [why for state, why in journal.executions().values() if state != "started"]
         stopped = f" (interrupted in {facts['interrupted']})" if facts.get("interrupted") else ""
         deadline = None
-        if facts.get("executed_at") and facts.get("options"):
+        if channels and facts.get("executed_at") and facts.get("options"):
             wait = Options.from_fact(facts["options"]).deadline
             deadline = datetime.fromisoformat(facts["executed_at"]) + wait
         return Status(
@@ -96,6 +98,7 @@ def status_of(path: Path) -> Status:
             arrived=still.arrived,
             expected=still.expected,
             waiting_for=still.waiting_for if any(c.role is Role.SUBJECT for c in calls) else "",
+            without_channels=without_channels(facts),
             done_by=still.done_by,
             deadline=deadline,
             resources=tuple((kind, name) for kind, name, state, _ in journal.resources() if state != "deleted"),
@@ -111,6 +114,7 @@ def as_text(found: Status) -> str:
         f"Executed: {found.executed} of {found.planned}" + (f", {found.failed} not as meant" if found.failed else ""),
         f"Calls: {calls or 'none'}",
     ]
+    lines += [f"Records: none will come, {found.without_channels}"] * bool(found.without_channels)
     lines += [f"Records in {name}: {n} of {found.expected[name]}" for name, n in found.arrived.items()]
     clock = "" if found.clock_factor == 1 else " on the run's clock"
     if found.waiting_for:

@@ -9,7 +9,7 @@ from harness.analyse.verify import Check, Seen, check_table
 from harness.catalogue import documented
 from harness.errors import UsageError
 from harness.journal import FILE_NAME, Journal
-from harness.report import verification
+from harness.report import require_channels, verification
 from harness.report.verification import VerifyResult
 from harness.results import run_folder
 from harness.run import read
@@ -46,6 +46,7 @@ def verify(run: str | Path, against: str | Path = DEFAULT) -> VerifyResult:
     folder = run_folder(run)
     with Journal(folder / FILE_NAME) as journal:
         measured = read(journal, folder)
+    require_channels(measured.facts, folder)
     seen = Seen.of(measured.cells, measured.calls, measured.paired)
     checks: list[Check] = check_table(statements, seen, name, whole=name != _ARTICLE)
     if name in (CLAIMS, _ARTICLE):

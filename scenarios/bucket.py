@@ -31,7 +31,7 @@ def list_directory_buckets(call: Caller) -> None:
 @scenario("CreateBucket", records=Records(server_access=0))
 def create_bucket(call: Caller, surroundings: Surroundings) -> None:
     """A bucket that is being created cannot be logged yet."""
-    call(Bucket=surroundings.bucket_name(), BucketNamespace="account-regional")
+    call(Bucket=surroundings.bucket_name(), **surroundings.site.bucket_parameters)
 
 
 @scenario("DeleteBucket", variants=["wrong-owner"])
@@ -112,9 +112,9 @@ def delete_full_bucket(call: Caller, s3: Any, fresh_bucket: str) -> None:
 
 
 @scenario("CreateBucket", variant="already-owned", fails=[200, 409])
-def create_bucket_again(call: Caller, fresh_bucket: str) -> None:
+def create_bucket_again(call: Caller, fresh_bucket: str, surroundings: Surroundings) -> None:
     """Create a bucket that one has: in us-east-1 AWS may answer 200 to this (S3 API Reference, CreateBucket)."""
-    call(Bucket=fresh_bucket, BucketNamespace="account-regional")
+    call(Bucket=fresh_bucket, **surroundings.site.bucket_parameters)
 
 
 @scenario("CreateBucket", variant="bad-name", fails=[400], records=Records(server_access=0))

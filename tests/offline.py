@@ -36,7 +36,7 @@ class FakeTarget(Target):
     name = "fake"
     note = "made up"
     region = REGION
-    capabilities = frozenset({"general-purpose-buckets"})
+    capabilities = frozenset({"access-control", "general-purpose-buckets"})
 
     def __init__(self, aws: FakeAws | None = None) -> None:
         self.aws = aws or FakeAws()

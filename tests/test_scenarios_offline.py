@@ -55,8 +55,8 @@ def test_every_scenario_is_declared_completely() -> None:
     for cell, each in SCENARIOS.items():
         assert each.cell == cell
         assert all(action.fullmatch(name) for name in scenario.permissions_of(each)), (cell, each.iam)
-        assert set(each.records.by_channel()) <= set(channels()), cell
-        assert all(n >= 0 for n in each.records.by_channel().values()), cell
+        assert set(each.expected()) == set(channels()), cell
+        assert all(n >= 0 for n in each.expected().values()), cell
         assert all(200 <= status < 600 for status in each.fails), (cell, each.fails)
 
 
@@ -104,3 +104,37 @@ def test_every_call_of_a_scenario_fits_botocores_model(cell: CellKey, stage: Ben
     known = {name for kind, name, _, _ in journal.resources() if kind == "bucket"} | {stage.site.bucket}
     puts = {p["Bucket"] for operation, p in aws.made if "Bucket" in p and operation in ("PutObject", "CreateBucket")}
     assert fails or cell.variant.startswith("access-point") or puts <= known
+
+
+def call_under_test(stage: Bench, operation: str, variant: str) -> dict[str, object]:
+    """Return the parameters of the last call of a scenario's own operation."""
+    stage.aws.overrule = lambda _operation: None
+    stage.aws.made.clear()
+    cell = CellKey(operation=operation, variant=variant)
+    done = sum(1 for executed, _ in stage.journal.executions() if executed == cell)
+    stage.execute(SCENARIOS[cell], repeats=done + 1)
+    return stage.aws.parameters(operation)[-1]
+
+
+@pytest.mark.parametrize("variant", ["ok", "already-owned", "denied"])
+def test_a_bucket_is_made_with_the_namespace_that_its_name_needs(variant: str, stage: Bench) -> None:
+    made = call_under_test(stage, "CreateBucket", variant)
+    assert str(made["Bucket"]).endswith("-an")
+    assert made["BucketNamespace"] == "account-regional"
+
+
+def test_a_key_that_does_not_exist_is_another_one_each_time(stage: Bench) -> None:
+    first, second = (call_under_test(stage, "GetObject", "missing-key")["Key"] for _ in range(2))
+    assert first != second
+
+
+def test_the_wrong_owner_is_nobody_even_for_localstacks_account(stage: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call_under_test(stage, "HeadBucket", "wrong-owner")["ExpectedBucketOwner"] == "000000000000"
+    monkeypatch.setattr(stage.surroundings, "account_id", "000000000000")
+    assert call_under_test(stage, "HeadBucket", "wrong-owner")["ExpectedBucketOwner"] == "111111111111"
+
+
+def test_who_is_refused_for_what_he_is_needs_a_target_that_asks() -> None:
+    asking = {cell.variant for cell, each in SCENARIOS.items() if "access-control" in each.requires}
+    assert {"denied", "anonymous", "bad-signature", "unknown-key", "clock-skew"} <= asking
+    assert {"ok", "missing-bucket", "missing-key", "precondition-failed", "wrong-owner"}.isdisjoint(asking)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from harness.analyse.join import Joiner
-from harness.analyse.matrix import absence_is_established, was_received
+from harness.analyse.matrix import absence_is_established, controls_of, was_received
 from harness.channels import Channel
 from harness.collect.loop import Outstanding
 from harness.model import Call, Role
@@ -23,7 +23,6 @@ def outstanding(
         joiner: Has every record so far.
         polled_at: When the last complete poll of each channel began.
     """
-    controls = [c for c in calls if c.role is Role.CONTROL]
     awaited = [c for c in calls if c.role is Role.SUBJECT or c.role is Role.CONTROL]
     arrived, expected, waiting, ends = {}, {}, [], {}
     for channel in channels:
@@ -33,7 +32,7 @@ def outstanding(
         arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
         expected[name] = sum(wanted.values())
         late = [c for c in awaited if seen[c.number] < wanted[c.number]]
-        with_control = [(c, seen[c.number] > 0) for c in controls if seen[c.number] or was_received(c)]
+        with_control = controls_of(name, calls, joiner)
         absent = [
             c
             for c in awaited

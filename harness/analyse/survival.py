@@ -83,7 +83,7 @@ def estimate(observations: Sequence[Observation]) -> Estimate | None:
     quantiles, not_told = {}, {}
     for share in QUANTILES:
         each = [curve.quantile(share) for curve in curves]
-        quantiles[share] = _widest(each)
+        quantiles[share] = widest(each)
         if why := _why_not_told(each, len(observations), curves[0].more_calls(share)):
             quantiles[share], not_told[share] = replace(quantiles[share], value=None), why
     return Estimate(
@@ -92,7 +92,7 @@ def estimate(observations: Sequence[Observation]) -> Estimate | None:
         quantiles=quantiles,
         not_told=not_told,
         maximum=Measured(known((last.lower_seconds + last.upper_seconds) / 2), last.lower_seconds, None),
-        shares={s: _widest([curve.share(s) for curve in curves]) for s in WITHIN_SECONDS},
+        shares={s: widest([curve.share(s) for curve in curves]) for s in WITHIN_SECONDS},
     )
 
 
@@ -162,7 +162,7 @@ def _why_not_told(each: Sequence[Measured], n: int, more_calls: float) -> str:
     return f"about {math.ceil(needed / step) * step:,} calls are needed"
 
 
-def _widest(each: Sequence[Measured]) -> Measured:
+def widest(each: Sequence[Measured]) -> Measured:
     """Return the first one's value, between the limits that hold for all."""
     _, lows, highs = zip(*map(_floats, each), strict=True)
     return Measured(each[0].value, known(np.min(lows)), known(np.max(highs)))

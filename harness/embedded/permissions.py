@@ -80,7 +80,8 @@ class _Row:
 
     def applies(self, headers: Mapping[str, str], parameters: Mapping[str, Any]) -> bool:
         kind, _, name = self.when.partition(" ")
-        return not kind or name in {"header": headers, "parameter": parameters}[kind]
+        # An empty one asks for nothing: a trail's log group is taken away with an empty role, for instance.
+        return not kind or bool({"header": headers, "parameter": parameters}[kind].get(name))
 
 
 @cache
@@ -177,7 +178,10 @@ def _asked(request: Request) -> tuple[str, Mapping[str, Any]]:
             told = json.loads(request.body or b"{}")
         except ValueError:
             told = {}
-        return target.rpartition(".")[2], told if isinstance(told, dict) else {}
+        parameters = told if isinstance(told, dict) else {}
+        if "QueueUrl" in parameters:  # ends with the queue's name
+            parameters["QueueUrl"] = str(parameters["QueueUrl"]).rpartition("/")[2]
+        return target.rpartition(".")[2], parameters
     form = dict(parse_qsl(request.body.decode("utf-8", "replace"))) or dict(request.query)
     path = request.target.partition("?")[0].rstrip("/").rpartition("/")[2]
     return form.get("Action", path), {name.partition(".")[0]: value for name, value in form.items()}

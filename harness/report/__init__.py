@@ -8,17 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from harness.analyse.executions import Execution
 from harness.analyse.join import Pair
-from harness.errors import JournalError
+from harness.errors import JournalError, UsageError
 from harness.model import Call, Cell, Delivery, Record, Reject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
-    """Everything that a report may show of a run.
+    """Everything that a report may show of a run. Equal only to itself, so that what is derived from it can be kept.
 
     Attributes:
         polls: When the complete polls of each channel began.
+        executions: How every execution ended, in the plan's order.
     """
 
     folder: Path
@@ -30,6 +32,7 @@ class Result:
     deliveries: Mapping[str, Mapping[str, int]]
     rejects: Sequence[tuple[Reject, str]] = field(default_factory=tuple)
     polls: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    executions: Sequence[Execution] = ()
 
     @property
     def headline(self) -> str:
@@ -58,6 +61,27 @@ def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_channels(facts: Mapping[str, Any]) -> str:
+    """Return why nothing was measured in a run; an empty text where channels were."""
+    if facts.get("channels", True):
+        return ""
+    return str(facts.get("no_logs") or "the run was made without any channel")
+
+
+def require_channels(facts: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a run that has no coverage matrix, because it had no channels.
+
+    Raises:
+        UsageError: It had none.
+    """
+    why = without_channels(facts)
+    if why:
+        raise UsageError(
+            f"the run in {folder} has no coverage matrix ({why}): nothing was measured; executions.csv in it says how"
+            " its calls ended"
+        )
+
+
 def write_all(result: Result) -> list[Path]:
     """Write every file of a run.
 
@@ -66,6 +90,8 @@ def write_all(result: Result) -> list[Path]:
     """
     from harness.report import (  # noqa: PLC0415 - pandas and scipy load slowly
         delay,
+        executions_csv,
+        html,
         logjam_tables,
         matrix_csv,
         matrix_json,
@@ -73,7 +99,7 @@ def write_all(result: Result) -> list[Path]:
         parquet,
     )
 
-    writers = (matrix_csv, matrix_json, matrix_md, parquet, delay, logjam_tables)
+    writers = (matrix_csv, matrix_json, matrix_md, parquet, executions_csv, delay, logjam_tables, html)
     try:
         return [path for writer in writers for path in writer.write(result)]
     except OSError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from harness.analyse.curve import CONFIDENCE, Measured
 from harness.analyse.delays import ALL, DelayRow, Offset, clock_offset, pairs_of, rows
 from harness.analyse.survival import QUANTILES, WITHIN_SECONDS
-from harness.report import Result, provenance
+from harness.report import Result, provenance, without_channels
 from harness.report.matrix_md import span
 from harness.report.safe import markdown_cell, write_csv
 
@@ -45,8 +46,10 @@ COLUMNS = (
     *(f"{name}{limit}" for name in _WITHIN.values() for limit in ("", "_low", "_high")),
     *("clock_offset_seconds", "clock_uncertainty_seconds", "target", "target_note", "clock_factor"),
 )
+DELAY_NAMES = (*_QUANTILES.values(), "longest")
+LOSS_NAMES = ("logged", "lost, at 95 %", "missing", "pending", "duplicates", "late")
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
-_NOTES = (
+NOTES = (
     "A delay counts from a call's answer to the arrival of its record. What had not come when its channel was last"
     " polled counts as censored, so a quantile is one of all calls that should be logged. In brackets: the 95 %"
     " interval; it stands alone (`2.1 to 4.3 min`) where a number could be biased by more than 1 s and 1 %."
@@ -55,8 +58,9 @@ _NOTES = (
 )
 
 
+@lru_cache(maxsize=1)
 def delay_rows(result: Result) -> list[DelayRow]:
-    """Return delay and loss of a run."""
+    """Return delay and loss of a run; once for all files of it."""
     return rows(result.calls, pairs_of(result.paired), result.facts, result.polls)
 
 
@@ -139,20 +143,25 @@ def _rounded(number: float | None) -> float | None:
 
 
 def _page(found: list[DelayRow], offset: Offset, result: Result) -> list[str]:
-    lines = [f"> {markdown_cell(result.headline)}", "", "# Delay and loss", "", _NOTES, "", _clock(offset), ""]
+    lines = [f"> {markdown_cell(result.headline)}", "", "# Delay and loss", "", NOTES, "", clock_text(offset), ""]
     for channel in dict.fromkeys(each.channel for each in found):
         classes = [each for each in found if each.channel == channel]
         waiting = span(result.facts["absence_seconds"][channel])
         lines += [f"## {markdown_cell(channel)}", "", f"A record is waited for {waiting}.", ""]
-        lines += _table((*_QUANTILES.values(), "longest"), classes, _delays)
+        lines += _table(DELAY_NAMES, classes, delay_texts)
         lines += _not_told(classes)
         lines += _table([n.replace("within_", "within ") for n in _WITHIN.values()], classes, _shares)
-        lines += _table(("logged", "lost, at 95 %", "missing", "pending", "duplicates", "late"), classes, _losses)
+        lines += _table(LOSS_NAMES, classes, loss_texts)
         lines += _table(("out of order", "other hour: arrival", "other hour: event", "files"), classes, _order)
-    return lines if found else [*lines, "No call was made whose record is expected in a channel."]
+    if found:
+        return lines
+    why = without_channels(result.facts)
+    none = f"Nothing was measured: {why}." if why else "No call was made whose record is expected in a channel."
+    return [*lines, none]
 
 
-def _clock(offset: Offset) -> str:
+def clock_text(offset: Offset) -> str:
+    """Say how the servers' clock stands to the client's."""
     if offset.uncertainty_seconds is None:
         return "No answer had a Date header: the client's clock is taken as it is."
     told = f"The servers' clock is {offset.seconds:+.2f} s ± {offset.uncertainty_seconds:.2f} s from the client's"
@@ -166,10 +175,14 @@ def _table(names: Iterable[str], classes: list[DelayRow], cells: Callable[[Delay
     return [*lines, ""]
 
 
+def class_name(each: DelayRow) -> str:
+    """Return a class of calls in words: ``all``, ``data``, ``data write``."""
+    return " ".join(word for word in (each.category, each.access) if word != ALL) or ALL
+
+
 def _label(row: DelayRow, classes: list[DelayRow]) -> str:
-    kind = " ".join(word for word in (row.category, row.access) if word != ALL) or ALL
     several = len({each.region for each in classes}) > 1
-    return markdown_cell(f"{row.region} {kind}" if several else kind)
+    return markdown_cell(f"{row.region} {class_name(row)}" if several else class_name(row))
 
 
 def _not_told(classes: list[DelayRow]) -> list[str]:
@@ -185,7 +198,8 @@ def _not_told(classes: list[DelayRow]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _delays(each: DelayRow) -> list[str]:
+def delay_texts(each: DelayRow) -> list[str]:
+    """Return the quantiles and the longest delay of a class, each with what is known of it."""
     if each.estimate is None:
         return ["–"] * (len(QUANTILES) + 1)
     longest = each.estimate.maximum
@@ -197,7 +211,8 @@ def _shares(each: DelayRow) -> list[str]:
     return [_shown(each.estimate.shares[s], "%", 0.01) if each.estimate else "–" for s in WITHIN_SECONDS]
 
 
-def _losses(each: DelayRow) -> list[str]:
+def loss_texts(each: DelayRow) -> list[str]:
+    """Return logged share, bound of the lost share, and counts of missing, pending, repeated and late records."""
     shown = [_shown(each.loss.logged, "%", 0.01), f"< {100 * each.loss.lost_below:.2g} %"] if each.loss else ["–", "–"]
     missing = f"{each.missing} ({each.never_logged} never logged)" if each.never_logged else str(each.missing)
     return [*shown, missing, str(each.pending), str(each.duplicates), str(each.late)]

@@ -14,7 +14,7 @@ from harness.analyse.verify import Check, Seen
 from harness.catalogue.documented import claims, notes, table
 from harness.catalogue.fields import is_related
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Level, Operation, Verdict
-from harness.report import Result
+from harness.report import Result, without_channels
 from harness.report.safe import markdown_cell
 
 ARTICLE = "Netskope, AWS S3 Logjam: Server Access Logging vs. Object-Level Logging, 30 July 2019"
@@ -46,6 +46,7 @@ def write(result: Result) -> list[Path]:
         "",
         "# The Logjam tables, measured",
         "",
+        *(f"No name was measured: {why}.\n" for why in [without_channels(result.facts)] if why),
         _INTRODUCTION.format(article=ARTICLE, botocore=markdown_cell(str(result.facts["botocore"]))),
         "## Table 3: service and bucket operations",
         "",

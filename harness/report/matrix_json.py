@@ -19,6 +19,7 @@ _FACTS = (
     "seed",
     "repeats",
     "channels",
+    "skipped_channels",
     "started_at",
     "executed_at",
     "s3logjam",
@@ -41,6 +42,7 @@ def document(result: Result) -> dict[str, Any]:
             "calls": dict(Counter(call.role.value for call in result.calls)),
             "deliveries": result.deliveries,
             "records_of_nobody": result.unmatched,
+            "polling": facts.get("polling_cost", {}),
         },
         "cells": [_cell(cell) for cell in result.cells],
         "rejects": [

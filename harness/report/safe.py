@@ -15,6 +15,8 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~&])")
 
 def visible(text: str) -> str:
     """Return a text with control, format and other invisible characters as escapes: ANSI, U+202E, newlines."""
+    if text.isprintable():  # The same categories, in one quick look; nearly all text passes it.
+        return text
     return "".join(
         c if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp") else _escape(c)
         for c in text

@@ -30,7 +30,7 @@ def load(path: Path, *, with_delays: bool = True) -> Snapshot:
         with_delays: Whether the single delays of a run's folder are wanted, which takes a second or two.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: It is none of them, or it holds no matrix because its run had no channels.
     """
     file, document = _read(path)
     try:
@@ -39,6 +39,8 @@ def load(path: Path, *, with_delays: bool = True) -> Snapshot:
         snapshot = from_matrix(document, str(path))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{file} is neither a matrix.json nor a baseline.json of this version ({error!r})") from error
+    if not snapshot.cells:
+        raise UsageError(f"{path} has no coverage matrix ({snapshot.headline}): its run had no channels")
     if (path / FILE_NAME).is_file():
         from harness.report.evidence import with_evidence  # noqa: PLC0415 - it reads this module's snapshots
 

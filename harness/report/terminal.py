@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from harness import catalogue
 from harness.events import (
+    ChannelSkipped,
     Checked,
     CollectProgress,
     Event,
@@ -32,6 +34,7 @@ from harness.model import Cell, Role, Verdict
 from harness.report import Result, headline
 from harness.report.matrix_md import span
 from harness.report.safe import visible
+from harness.report.terminal_executions import show_executions
 
 _LOOK = {
     Verdict.LOGGED: ("✓", "green"),
@@ -52,6 +55,8 @@ _PLAIN_EVERY = 20
 _MAX_WARNINGS = 10
 _MAX_NAMED = 4
 _NARROWEST = 16
+_MOST_NAMED = 3
+"""Channels that there is room for with the names of their records."""
 _DELAY_WIDTH = 7
 
 
@@ -93,9 +98,8 @@ class Terminal:
                 self._line(headline({"target": event.target, "note": event.note, "clock_factor": factor}), "bold")
                 if factor != 1:
                     self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
-                self._line(
-                    f"{event.planned} scenario executions, channels {', '.join(event.channels)} → {event.folder}"
-                )
+                channels = f"channels {', '.join(event.channels)}" if event.channels else "no channels"
+                self._line(f"{event.planned} scenario executions, {channels} → {event.folder}")
             case StageStarted(stage=stage) if stage in _STAGES:
                 self._stage(stage)
             case ResourceCreated():
@@ -115,11 +119,13 @@ class Terminal:
             case Checked():
                 self._line(f"  {'!' if event.trouble else '·'} {event.name}: {event.answer}", event.trouble * "yellow")
             case _:
-                self._last(event)
+                self._seldom(event)
 
-    def _last(self, event: Event) -> None:
-        """Show how a run ended, if it is told so."""
+    def _seldom(self, event: Event) -> None:
+        """Show a channel that is left out, or how a run ended, if it is told so."""
         match event:
+            case ChannelSkipped():
+                self._line(f"  ! {event.channel} is left out: {event.reason}", "yellow")
             case RunInterrupted():
                 self._line(f"Interrupted in stage {event.stage}; what was journaled is kept and reported.", "yellow")
                 if event.resumable:
@@ -195,37 +201,72 @@ def console() -> Console:
 def show_matrix(console: Console, result: Result) -> None:
     """Print the whole matrix, one row per operation and variant, then the summary.
 
-    A name that equals the operation's is shown as ``=``, so that those which differ stand out.
+    A name that equals the operation's is shown as ``=``, so that those which differ stand out. Many channels leave no
+    room for names: then there is a sign and a delay for each. A run without channels has no matrix: then the summary is
+    all.
     """
+    if not result.cells:
+        show_summary(console, result)
+        return
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
     _line(console, "Coverage matrix", "bold")
     _line(console, result.headline)
     signs = ", ".join(f"{sign} {verdict.value}" for verdict, (sign, _) in _LOOK.items())
-    _line(console, f"{signs}; = logged under the operation's own name; delays are medians", "bright_black")
+    names = "names are in matrix.md" if len(channels) > _MOST_NAMED else "= logged under the operation's own name"
+    _line(console, f"{signs}; {names}; delays are medians", "bright_black")
     first = _first_variants(result)
     shown = [cell for cell in result.cells if cell.variant == first[cell.operation] and not _is_excluded(cell)]
-    texts = {"operation": [_row_name(c) for c in shown]}
-    texts |= {channel: [_cell(c).plain for c in shown if c.channel == channel] for channel in channels}
-    room = console.width - len(channels) * _DELAY_WIDTH - len(texts) - 1
-    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in shown:
+        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
+    if len(channels) > _MOST_NAMED:
+        _fill_narrow(table, channels, rows, result.facts.get("without_arrival_stamps", ()))
+    else:
+        _fill_wide(table, channels, rows, console.width)
+    console.print(table)
+    if len(result.cells) > len(shown):
+        _show_variants(console, result)
+    show_summary(console, result)
+
+
+def _fill_wide(table: Table, channels: list[str], rows: dict[str, dict[str, Cell]], width: int) -> None:
+    """Give each channel a column of signs and names and one of delays."""
+    texts = {"operation": list(rows)}
+    texts |= {channel: [_cell(cells[channel]).plain for cells in rows.values()] for channel in channels}
+    room = width - len(channels) * _DELAY_WIDTH - len(texts) - 1
+    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
     table.add_column("operation", overflow="fold", width=widths["operation"])
     for channel in channels:
         table.add_column(channel, overflow="fold", width=widths[channel])
         table.add_column("delay", justify="right", no_wrap=True, width=_DELAY_WIDTH - 1)
-    rows: dict[str, dict[str, Cell]] = {}
-    for cell in shown:
-        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
     for name, cells in rows.items():
         named = [Text(visible(name))]
         for channel in channels:
             delay = cells[channel].delay
             named += [_cell(cells[channel]), Text(span(delay.median_seconds) if delay else "", style="bright_black")]
         table.add_row(*named)
-    console.print(table)
-    if len(result.cells) > len(shown):
-        _show_variants(console, result)
-    show_summary(console, result)
+
+
+def _fill_narrow(
+    table: Table, channels: list[str], rows: dict[str, dict[str, Cell]], unstamped: Collection[str]
+) -> None:
+    """Give each channel one column of signs and delays, its own name broken at the hyphens.
+
+    Args:
+        unstamped: Channels whose deliveries have no stamp: when a poll saw them is the latest that they can have come.
+    """
+    table.add_column("operation", overflow="fold", min_width=_NARROWEST)
+    for channel in channels:
+        table.add_column(channel.replace("-", "\n"), no_wrap=True)
+    for name, cells in rows.items():
+        told = [Text(visible(name))]
+        for channel in channels:
+            sign, style = _LOOK[cells[channel].verdict]
+            delay = cells[channel].delay
+            least = "≤ " if channel in unstamped else ""
+            told.append(Text(f"{sign} {least}{span(delay.median_seconds)}" if delay else sign, style=style))
+        table.add_row(*told)
 
 
 def _first_variants(result: Result) -> dict[str, str]:
@@ -301,7 +342,13 @@ def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
 
 
 def show_summary(console: Console, result: Result) -> None:
-    """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason."""
+    """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason.
+
+    Of a run without channels: how its executions ended.
+    """
+    if not result.cells:
+        show_executions(console, result)
+        return
     _line(console, "Summary", "bold")
     _line(console, result.headline)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -323,6 +370,10 @@ def show_summary(console: Console, result: Result) -> None:
             str(counts.get("rejects", 0)),
         )
     console.print(table)
+    cost = result.facts.get("polling_cost", {})
+    if cost:
+        told = ", ".join(f"{channel} {each['looks_an_hour']:g}" for channel, each in cost.items())
+        _line(console, f"Requests an hour that looked for new records: {told}", "bright_black")
     wrong = [cell for cell in result.cells if cell.wrong]
     if wrong:
         _line(console, f"{sum(len(c.wrong) for c in wrong)} wrong values in {len(wrong)} cells:", "red")
@@ -330,13 +381,16 @@ def show_summary(console: Console, result: Result) -> None:
             first = cell.wrong[0]
             told = f"{first['field']} is {first['seen']!r}, the call says {first['expected']!r}"
             _line(console, f"  {cell.operation}[{cell.variant}] {cell.channel}: {told}", "red")
+    every = ", ".join(dict.fromkeys(cell.channel for cell in result.cells))
     for (channels, verdict, why), operations in _notable(result).items():
+        where = "all channels" if channels == every and every.count(",") >= _MOST_NAMED else channels
         sign, style = _LOOK[verdict]
         named = ", ".join(operations[:_MAX_NAMED])
         more = f" and {len(operations) - _MAX_NAMED} more" if len(operations) > _MAX_NAMED else ""
-        _line(console, f"{sign} {verdict.value} in {channels}: {named}{more}: {why}", style)
+        _line(console, f"{sign} {verdict.value} in {where}: {named}{more}: {why}", style)
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
     executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
     planned = len({(c.operation, c.variant) for c in result.cells})
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
     _line(console, end, "bold")
+    _line(console, f"To read it in a browser: {result.folder / 'report.html'}")

@@ -40,7 +40,7 @@ COLUMNS = (
     "target_note",
     "clock_factor",
 )
-_ORDER = (ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDOCUMENTED, ClaimVerdict.UNDETERMINED, ClaimVerdict.CONFIRMED)
+ORDER = (ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDOCUMENTED, ClaimVerdict.UNDETERMINED, ClaimVerdict.CONFIRMED)
 _LOGGED = {True: "yes", False: "no", None: "unknown"}
 _SHOWN = 20
 """Lines of one verdict in the terminal; the files have all."""
@@ -218,7 +218,7 @@ def _write_json(result: VerifyResult) -> Path:
 def _write_md(result: VerifyResult) -> Path:
     lines = [f"> {markdown_cell(result.headline)}", "", f"# Held against {markdown_cell(result.title)}", ""]
     lines += [markdown_cell(result.summary), "", "docs/verify.md says what each verdict means."]
-    for verdict in _ORDER:
+    for verdict in ORDER:
         checks = result.of(verdict)
         if checks:
             lines += ["", f"## {verdict.value.capitalize()} ({len(checks)})", ""]

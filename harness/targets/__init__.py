@@ -21,6 +21,9 @@ FIXED_LIMITS = {
 }
 """What no target offers by itself, and why."""
 
+ACCESS_CONTROL = "access-control"
+"""The capability of a target that asks who calls: it refuses whom nobody has permitted, and what is signed wrongly."""
+
 DIRECTORY_ZONES = {"us-east-1": "use1-az4", "us-west-2": "usw2-az1", "eu-north-1": "eun1-az1"}
 """A zone per Region that has directory buckets (S3 User Guide, S3 Express One Zone Availability Zones)."""
 

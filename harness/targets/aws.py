@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from harness.clock import Clock, ScaledClock
 from harness.errors import TargetError, UsageError
-from harness.targets import DIRECTORY_ZONES, FIXED_LIMITS, Credentials
+from harness.targets import ACCESS_CONTROL, DIRECTORY_ZONES, FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, session_config
 
 _ATTEMPTS = 6
@@ -66,7 +66,7 @@ class AwsTarget:
             raise UsageError("no Region is configured: give one with --region")
         self.region = known_region(str(found))
         self.clock: Clock = ScaledClock()
-        self.capabilities: frozenset[str] = frozenset()
+        self.capabilities = frozenset({ACCESS_CONTROL})
         self.missing: Mapping[str, str] = FIXED_LIMITS | {
             "object-lambda": "it needs a Lambda function of the account's own",
             "batch-operations": "it needs a role that S3 Batch Operations assumes, and its jobs cost by the job",
@@ -98,8 +98,8 @@ class AwsTarget:
             except (ClientError, BotoCoreError) as error:
                 why = f"the account cannot be asked for them: {error}"
             else:
-                self.capabilities = POSSIBLE
-        if not self.capabilities:
+                self.capabilities |= POSSIBLE
+        if not self.capabilities & POSSIBLE:
             self.missing = {**self.missing, "directory-buckets": why}
         return self
 

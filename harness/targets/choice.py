@@ -88,7 +88,7 @@ def unasked(wanted: Wanted) -> Target:
     from harness.targets.aws import POSSIBLE, AwsTarget  # noqa: PLC0415
 
     target = AwsTarget(region=wanted.region or "us-east-1")
-    target.capabilities = POSSIBLE
+    target.capabilities |= POSSIBLE
     return target
 
 

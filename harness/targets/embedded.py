@@ -26,7 +26,7 @@ import harness
 from harness.clock import Clock, ScaledClock
 from harness.embedded.switches import Behaviours, UnknownBehaviourError
 from harness.errors import TargetError, TargetGoneError, UsageError
-from harness.targets import FIXED_LIMITS, Credentials
+from harness.targets import ACCESS_CONTROL, FIXED_LIMITS, Credentials
 from harness.targets.sessions import isolated_session, known_region, route_to
 
 DEFAULT_FACTOR = 600.0
@@ -169,7 +169,7 @@ class EmbeddedTarget:
     real = False
     repeatable = True
     identity: tuple[str, str] | None = (ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:user/{USER_NAME}")
-    capabilities = frozenset({"multi-region"})
+    capabilities = frozenset({ACCESS_CONTROL, "multi-region"})
     missing: Mapping[str, str] = FIXED_LIMITS | {
         "directory-buckets": "the embedded server has no directory buckets",
         "object-lambda": "the embedded server has no Object Lambda access points",

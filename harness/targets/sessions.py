@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -56,16 +57,21 @@ def isolated_session(who: Credentials, region: str, config: Config | None = None
     return boto3.Session(botocore_session=core, region_name=region)
 
 
-def route_to(session: boto3.Session, endpoint: str) -> None:
+def route_to(session: boto3.Session, endpoint: str, host: Callable[[str], str] = str) -> None:
     """Send every request of a session's clients to an endpoint, with the AWS host name kept as ``Host``.
 
     Client code is the same as on AWS that way (virtual hosts and s3control included), and no request goes elsewhere.
+
+    Args:
+        session: Whose clients.
+        endpoint: ``http://host:port``.
+        host: Makes another ``Host`` of the AWS host name, where the endpoint would not understand it.
     """
     place = urlsplit(endpoint)
 
     def reroute(request: AWSPreparedRequest, **_kwargs: Any) -> None:
         parts = urlsplit(request.url)
-        request.headers["Host"] = parts.netloc
+        request.headers["Host"] = host(parts.netloc)
         request.url = urlunsplit((place.scheme, place.netloc, parts.path or "/", parts.query, ""))
 
     session.events.register_last("before-send", reroute)

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from offline import T0, Bench
 
-from harness.channels import channels
+from harness.channels import DEFAULT, channels
 from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.engine import CONTROL_INTERVAL, RunSurroundings
@@ -84,7 +84,7 @@ def test_the_call_under_test_is_a_subject_and_what_prepares_it_is_setup(bench: B
         ("DeleteObject", Role.SETUP),
     ]
     assert {c.cell for c in calls} == {CellKey(operation="HeadObject")}
-    assert calls[1].expected == {"server-access": 2, "cloudtrail": 0}
+    assert {name: calls[1].expected[name] for name in DEFAULT} == {"server-access": 2, "cloudtrail": 0}
 
 
 def test_an_api_error_is_recorded_and_the_next_scenario_goes_on(bench: Bench) -> None:
@@ -260,3 +260,29 @@ def test_a_control_that_is_refused_does_not_end_the_run(bench: Bench) -> None:
     bench.aws.answers["PutObject"] = [*[refusal("SlowDown", 503)] * 3, Answer(), Answer()]
     (finished,) = bench.execute(heads())
     assert finished.failure is None
+
+
+def refused(variant: str) -> Scenario:
+    """A call that is meant to be refused, on a bucket that such scenarios share."""
+    return Scenario(
+        operation="DeleteBucket",
+        variant=variant,
+        fails=(403,),
+        needs=("call", "surroundings"),
+        run=lambda call, surroundings: call(Bucket=surroundings.new_bucket()),
+    )
+
+
+def test_calls_that_are_refused_as_meant_share_a_bucket(bench: Bench) -> None:
+    bench.aws.answers["DeleteBucket"] = refusal("AccessDenied", 403)
+    bench.execute(refused("a"), refused("b"))
+    assert len(bench.aws.parameters("CreateBucket")) == 1
+
+
+def test_a_call_that_was_not_refused_as_meant_leaves_no_bucket_to_the_next(bench: Bench) -> None:
+    bench.aws.answers["DeleteBucket"] = [Answer(status=204), refusal("AccessDenied", 403), refusal("AccessDenied", 403)]
+    first, *others = bench.execute(refused("a"), refused("b"), refused("c"))
+    assert first.failure == "meant to end with 403, got 204"
+    assert [each.failure for each in others] == [None, None]
+    buckets = [each["Bucket"] for each in bench.aws.parameters("DeleteBucket")]
+    assert buckets[0] != buckets[1] == buckets[2]

@@ -85,6 +85,14 @@ def test_times_are_utc_even_where_there_is_none(tmp_path: Path) -> None:
 def test_all_files_of_a_run_are_written(tmp_path: Path) -> None:
     names = {path.name for path in write_all(a_result(tmp_path, calls=[CALL], paired=paired()))}
     delays = {"delay.csv", "delay.json", "delay.md"}
-    matrix = {"matrix.csv", "matrix.json", "matrix.md", "calls.parquet", "records.parquet", "logjam-tables.md"}
-    assert names == matrix | delays
+    matrix = {
+        "matrix.csv",
+        "matrix.json",
+        "matrix.md",
+        "calls.parquet",
+        "records.parquet",
+        "logjam-tables.md",
+        "report.html",
+    }
+    assert names == matrix | delays | {"executions.csv"}
     assert all((tmp_path / name).stat().st_size for name in names)

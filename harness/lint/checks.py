@@ -1,0 +1,185 @@
+"""Holds one rule against what the logs write."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+
+from harness import catalogue
+from harness.catalogue.names import log_fields
+from harness.lint.documents import line_of
+from harness.lint.fields import EVENT_NAME, EVENT_SOURCE, OPERATION
+from harness.lint.known import CHANNELS, Known, Names, iam_actions
+from harness.lint.model import Condition, Finding, Form, Kind, Rule, Unreadable
+from harness.model import CLOUDTRAIL, SERVER_ACCESS
+
+MAX_NAMES = 5_000
+MAX_CHARACTERS = 1_000
+"""Of one name or pattern."""
+_INSIDE = "+inside"
+"""In ``siblings.csv``: records of something inside the call serve the same end (one key of a batch delete)."""
+_S3_SOURCES = ("s3.amazonaws.com", "s3express.amazonaws.com")
+_NAME_FIELDS = {CLOUDTRAIL: EVENT_NAME, SERVER_ACCESS: OPERATION}
+
+
+def is_about_s3(rule: Rule, known: Known) -> bool:
+    """Tell whether a rule speaks of S3's records: by its event source, or by a name that only S3 has."""
+    if rule.channel not in CHANNELS:
+        return False
+    if rule.channel == SERVER_ACCESS:
+        return True
+    sources = _sources(rule)
+    if sources:
+        return any(_is_s3(source) for source in sources)
+    names = [c for c in rule.conditions if c.field == EVENT_NAME and c.form is Form.TEXT and c.wanted]
+    return any(_is_known(c, known) for c in names)
+
+
+def check(rule: Rule, text: str, known: Known) -> Iterator[Finding]:
+    """Yield what is wrong with a rule that is about S3.
+
+    Args:
+        text: The text of its file, for lines.
+
+    Raises:
+        Unreadable: A name's pattern cannot be read, or there are too many names.
+    """
+    named = [c for c in rule.conditions if c.field == _NAME_FIELDS[rule.channel] and c.form is not Form.USED]
+    if len(named) > MAX_NAMES:
+        raise Unreadable(f"more than {MAX_NAMES} names", rule.line)
+    for condition in named:
+        if len(condition.value) > MAX_CHARACTERS:
+            raise Unreadable(f"a name of more than {MAX_CHARACTERS} characters", rule.line)
+
+    def finding(kind: Kind, name: str, message: str) -> Finding:
+        line = line_of(text, name, rule.line)
+        return Finding(kind=kind, path=rule.path, line=line, rule=rule.title, name=name, text=message)
+
+    names = known.names[rule.channel]
+    caught: set[str] = set()
+    spelled: set[str] = set()
+    foreign = False
+    excluded: set[str] = set()
+    for condition in named:
+        try:
+            matches = condition.matcher()
+        except ValueError as error:
+            raise Unreadable(str(error), line_of(text, condition.value, rule.line)) from error
+        fitting = names.fitting(matches)
+        (caught if condition.wanted else excluded).update(fitting)
+        if condition.form is Form.TEXT:
+            spelled.update(fitting)
+        foreign = foreign or (not fitting and condition.wanted)
+        if not fitting and _may_judge(rule, condition, known):
+            yield finding(*_unwritten(condition, matches, rule.channel, known))
+    caught -= excluded
+    if caught:
+        yield from _data_events(caught, names, rule.channel, finding)
+        yield from _siblings(caught, spelled, rule, known, finding)
+    # Beside names of other services, a field may be one of theirs.
+    yield from _fields(rule, set() if foreign else caught, names, known, finding)
+
+
+_Make = Callable[[Kind, str, str], Finding]
+
+
+def _sources(rule: Rule) -> list[str]:
+    return [c.value.strip("*") for c in rule.conditions if c.field == EVENT_SOURCE and c.wanted and c.value]
+
+
+def _is_s3(source: str) -> bool:
+    return source.lower() in _S3_SOURCES
+
+
+def _is_known(condition: Condition, known: Known) -> bool:
+    matches = condition.matcher()
+    return any(names.fitting(matches) or any(map(matches, names.former)) for names in known.names.values())
+
+
+def _may_judge(rule: Rule, condition: Condition, known: Known) -> bool:
+    """Whether a name that S3 does not write is a mistake: not where it may be another service's."""
+    sources = _sources(rule)
+    if rule.channel == SERVER_ACCESS or (sources and all(map(_is_s3, sources))):
+        return True
+    return condition.form is Form.TEXT and not sources and _is_known(condition, known)
+
+
+def _unwritten(
+    condition: Condition, matches: Callable[[str], bool], channel: str, known: Known
+) -> tuple[Kind, str, str]:
+    """Say why no record has a name."""
+    name, names = condition.value, known.names[channel]
+    for old, meant in names.former.items():
+        if matches(old):
+            current, rows = " or ".join(meant.names), " or ".join(meant.operations)
+            if old in iam_actions():
+                return Kind.RENAMED, name, f"{old} is an IAM action, no name in a log: its calls are named {current}"
+            if old in (row.removeprefix(catalogue.CONTROL_PREFIX) for row in meant.operations):
+                return (
+                    Kind.RENAMED,
+                    name,
+                    f"{old} is the operation's name: in {channel} its records are named {current}",
+                )
+            return Kind.RENAMED, name, f"{old} is a former name of {rows}: its records are named {current}"
+    for other in CHANNELS:
+        if other != channel and known.names[other].fitting(matches):
+            return Kind.OTHER_CHANNEL, name, f"{name} is a name of {other}, no record of {channel} has it"
+    near = names.near(name) if condition.form is Form.TEXT else ""
+    hint = f"; did you mean {near}?" if near else ""
+    return Kind.DEAD, name, f"no record of {channel} has the name {name}, by any run or document{hint}"
+
+
+def _data_events(caught: Iterable[str], names: Names, channel: str, finding: _Make) -> Iterator[Finding]:
+    if channel != CLOUDTRAIL:
+        return
+    for name in sorted(caught):
+        if names.categories.get(name, frozenset()) == frozenset({"data"}):
+            text = f"{name} is a data event: a trail without a data event selector for the bucket never has it"
+            yield finding(Kind.DATA_EVENTS, name, text)
+
+
+def _siblings(caught: set[str], spelled: set[str], rule: Rule, known: Known, finding: _Make) -> Iterator[Finding]:
+    """Hold names that are written out against other ways to the same end: a pattern (``Put*``) means what it says."""
+    for purpose, groups in _sibling_groups().items():
+        leaves = {group: _left_by(group, rule.channel, known) for group in groups}
+        mine = sorted(leaves[groups[0]] & caught & spelled)
+        if not mine:
+            continue
+        for group in groups[1:]:
+            if leaves[group] and not leaves[group] & caught:
+                names, calls = " / ".join(sorted(leaves[group])), " / ".join(group).replace(_INSIDE, "")
+                told = names if names == calls else f"{names} ({calls})"
+                text = f"{mine[0]} is caught, but {told} can {purpose} too"
+                yield finding(Kind.SIBLING, mine[0], text)
+
+
+def _left_by(group: Iterable[str], channel: str, known: Known) -> set[str]:
+    calls = ((row.removesuffix(_INSIDE), row.endswith(_INSIDE)) for row in group)
+    return {name for row, inside in calls for name in known.leaves(row, channel, inside=inside)}
+
+
+def _fields(rule: Rule, caught: set[str], names: Names, known: Known, finding: _Make) -> Iterator[Finding]:
+    rows = sorted({row for name in caught for row in names.writers[name]})
+    for field in dict.fromkeys(c.field for c in rule.conditions):
+        outer, _, inner = field.partition(".")
+        if rule.channel == CLOUDTRAIL and outer == "requestParameters" and inner:
+            member = inner.partition(".")[0].partition("[")[0]
+            if rows and not known.may_have(rows, member):
+                yield finding(Kind.FIELD, field, f"requestParameters of {', '.join(rows)} have no member {member}")
+        elif rule.judges_fields and not field.startswith(("p_", "@", "_")):
+            there = log_fields(rule.channel)
+            asked = ".".join(field.split(".")[:2]) if outer == "userIdentity" else outer
+            if there and asked not in there:
+                yield finding(Kind.FIELD, field, f"records of {rule.channel} have no field {asked}")
+
+
+@cache
+def _sibling_groups() -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    """Return per purpose the ways to it; of operations in one way, each speaks for all."""
+    text = resources.files("harness.lint").joinpath("siblings.csv").read_text("utf-8")
+    return {
+        row["purpose"]: tuple(tuple(each.split("/")) for each in row["operations"].split())
+        for row in csv.DictReader(text.splitlines())
+    }
