@@ -155,7 +155,7 @@ def run(
     channels: Annotated[
         list[str] | None,
         typer.Option(
-            help="Channels to measure: server-access and cloudtrail by default, all for all seven (docs/channels.md), none."
+            help="Channels to measure: server-access and cloudtrail by default; all for all seven, none for none."
         ),
     ] = None,
     operations: Annotated[
@@ -211,7 +211,7 @@ def run(
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
-    By default: all 116 operations in all their variants, the two classic channels, the embedded target, in about a minute.
+    By default: all 116 operations in all their variants, two channels, the embedded target, in about a minute.
     results/README.md explains the files.
 
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
