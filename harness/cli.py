@@ -159,7 +159,10 @@ def run(
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
     channels: Annotated[
-        list[str] | None, typer.Option(help="Channels to measure: server-access, cloudtrail; all by default.")
+        list[str] | None,
+        typer.Option(
+            help="Channels to measure: server-access and cloudtrail by default; all for all seven, none for none."
+        ),
     ] = None,
     operations: Annotated[
         list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl'. May be repeated.")
@@ -218,7 +221,7 @@ def run(
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
-    By default: all 116 operations in all their variants, both channels, the embedded target, in about a minute.
+    By default: all 116 operations in all their variants, two channels, the embedded target, in about a minute.
     results/README.md explains the files.
 
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
@@ -279,7 +282,10 @@ def heartbeat(
     region: Annotated[str | None, typer.Option(help="Region; the profile's by default, us-east-1 elsewhere.")] = None,
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
-    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Repeats delays and names of an embedded run exactly.")] = 1,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
     factor: Annotated[
@@ -536,7 +542,10 @@ def plan(
     region: RegionOption = None,
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
-    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+    ] = None,
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
@@ -617,7 +626,10 @@ def _account(text: str | None) -> str | None:
 @app.command()
 def policy(
     target: Annotated[TargetName, typer.Option(help="Where the run would be.")] = TargetName.AWS,
-    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+    ] = None,
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
