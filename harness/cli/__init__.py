@@ -10,12 +10,12 @@ from typing import NoReturn
 import typer
 
 # Importing them adds their commands, in the order in which the help names them.
-from harness.cli import running, planning, reading  # isort: skip
+from harness.cli import running, planning, reading, serving  # isort: skip
 from harness.cli.application import app
 from harness.cli.options import duration
 from harness.errors import ExitCode, LogjamError
 
-__all__ = ["app", "duration", "main", "planning", "reading", "running"]
+__all__ = ["app", "duration", "main", "planning", "reading", "running", "serving"]
 _TYPER_INTERRUPTED = 130
 
 
