@@ -29,8 +29,9 @@ def command() -> Command:
 
 @pytest.fixture(scope="session")
 def full_run(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a complete run on the embedded target."""
+    """The folder of a complete run on the embedded target, by a user who holds exactly the printed policy."""
     results = tmp_path_factory.mktemp("full")
-    done = command("run", "--factor", FACTOR, "--seed", "7", "--results", str(results), "--requester-role", REQUESTER)
+    arguments = ["--factor", FACTOR, "--seed", "7", "--results", str(results), "--requester-role", REQUESTER]
+    done = command("run", "--least-privilege", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return results / "latest"

@@ -14,9 +14,17 @@ from typing import Any
 from harness.analyse.join import Joiner, Pair
 from harness.disguise import Disguise, addresses
 from harness.errors import JournalError
-from harness.formats import cloudtrail, server_access
+from harness.formats import cloudtrail, eventbridge, s3_notification, server_access, server_access_json
 from harness.journal import FILE_NAME, Journal
-from harness.model import SERVER_ACCESS, Call, Record, Role
+from harness.model import (
+    EVENTBRIDGE,
+    S3_NOTIFICATION,
+    SERVER_ACCESS,
+    SERVER_ACCESS_CLOUDWATCH,
+    Call,
+    Record,
+    Role,
+)
 from harness.report import headline, require_channels
 from harness.results import run_folder
 from harness.rewrite import Rewriter
@@ -27,6 +35,11 @@ MIN_WORD = 6
 """A key or a person's name with fewer letters and digits is replaced where it is expected, but not in free text."""
 _IDENTITY = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::(\d*):(?:[a-z-]+)/([^\s\"']+)")
 _MARKER = re.compile(r"s3lm/([0-9a-z]+)/\d+")
+_PARSERS = {
+    SERVER_ACCESS_CLOUDWATCH: server_access_json.parse,
+    EVENTBRIDGE: eventbridge.parse,
+    S3_NOTIFICATION: s3_notification.parse,
+}
 _FACTS = ("target", "clock_factor", "started_at", "botocore")
 
 
@@ -168,10 +181,12 @@ def _call(call: Call, rewriter: Rewriter) -> dict[str, Any]:
 
 def _parsed(channel: str, raw: str) -> Record | None:
     """Read the new text as anybody would, so that what the corpus says of it is what stands in it."""
-    if channel.startswith(SERVER_ACCESS):
+    if channel == SERVER_ACCESS:
         found = server_access.parse_line(raw, 0)
         return found if isinstance(found, Record) else None
-    records = cloudtrail.parse(raw.encode("utf-8", "surrogatepass")).records
+    parse = _PARSERS.get(channel, cloudtrail.parse)
+    text = f'{{"Records":[{raw}]}}' if channel == S3_NOTIFICATION else raw
+    records = parse(text.encode("utf-8", "surrogatepass")).records
     return records[0] if len(records) == 1 else None
 
 

@@ -47,7 +47,8 @@ CREATE TABLE cursors (channel TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROW
 CREATE INDEX records_by_delivery ON records (delivery);
 """
 _POLLS = "CREATE TABLE IF NOT EXISTS polls (number INTEGER PRIMARY KEY, channel TEXT NOT NULL, began_at TEXT NOT NULL)"
-"""Journals that were begun without this table get it when they are opened."""
+_FOREIGN = "CREATE TABLE IF NOT EXISTS foreign_records (channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID"
+"""Journals that were begun without these tables get them when they are opened."""
 
 Resource = tuple[str, str, str, dict[str, Any]]
 """Kind, name, state and detail."""
@@ -79,6 +80,7 @@ class Journal:
             elif self.fact("schema") != SCHEMA_VERSION:
                 raise JournalError(f"{path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
             self._db.execute(_POLLS)
+            self._db.execute(_FOREIGN)
         except sqlite3.Error as error:
             raise JournalError(f"cannot use the journal {path}: {error}") from error
 
@@ -172,7 +174,10 @@ class Journal:
     # Resources
 
     def resource(self, kind: str, name: str, state: str, at: datetime, **detail: Any) -> None:
-        """Keep the state of a resource: ``intended`` before it is made, ``created`` and ``deleted`` after the deed."""
+        """Keep the state of a resource: ``intended`` before it is made, ``created`` and ``deleted`` after the deed.
+
+        A detail stays until another one is given: an id, for instance, that AWS gives to what was made.
+        """
         with self._writing() as db:
             db.execute(
                 "INSERT INTO resources (kind, name, state, detail, at) VALUES (?, ?, ?, ?, ?)"
@@ -245,6 +250,9 @@ class Journal:
                 "INSERT INTO rejects (delivery, channel, reason, raw, place) VALUES (?, ?, ?, ?, ?)",
                 [(number, r.channel, r.reason, r.raw, r.offset) for r in parsed.rejects],
             )
+            if parsed.foreign:
+                more = "ON CONFLICT (channel) DO UPDATE SET n = n + excluded.n"
+                db.execute(f"INSERT INTO foreign_records VALUES (?, ?) {more}", (delivery.channel, parsed.foreign))  # noqa: S608
 
     def records(self) -> Iterator[tuple[Record, Delivery]]:
         """Yield every record with its delivery, in the order of reading."""
@@ -271,14 +279,21 @@ class Journal:
         ]
 
     def delivery_counts(self) -> dict[str, dict[str, int]]:
-        """Return per channel: deliveries, vanished ones, records and rejects."""
+        """Return per channel: deliveries, vanished ones, records, rejects and foreign records."""
         count = "COUNT(*) AS deliveries, SUM(state = 'vanished') AS vanished"
         query = f"SELECT channel, {count} FROM deliveries GROUP BY channel"  # noqa: S608
         counts = {r["channel"]: {"deliveries": r["deliveries"], "vanished": r["vanished"]} for r in self._read(query)}
         for table in ("records", "rejects"):
             for row in self._read(f"SELECT channel, COUNT(*) AS n FROM {table} GROUP BY channel"):  # noqa: S608
                 counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})[table] = row["n"]
-        return {channel: {"records": 0, "rejects": 0} | numbers for channel, numbers in counts.items()}
+        for row in self._read("SELECT * FROM foreign_records"):
+            counts[row["channel"]]["foreign"] = row["n"]
+        return {channel: {"records": 0, "rejects": 0, "foreign": 0} | numbers for channel, numbers in counts.items()}
+
+    def operations_since(self, number: int) -> dict[str, int]:
+        """Return how many calls of each operation were made from a number on."""
+        rows = self._read("SELECT operation, COUNT(*) AS n FROM calls WHERE number >= ? GROUP BY operation", number)
+        return {row["operation"]: row["n"] for row in rows}
 
     # Cursors and polls
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 SERVER_ACCESS = "server-access"
+SERVER_ACCESS_CLOUDWATCH = "server-access-cloudwatch"
 CLOUDTRAIL = "cloudtrail"
+CLOUDTRAIL_CLOUDWATCH = "cloudtrail-cloudwatch"
+CLOUDTRAIL_LOOKUP = "cloudtrail-lookup"
+EVENTBRIDGE = "eventbridge"
+S3_NOTIFICATION = "s3-notification"
+EVENT_CHANNELS = frozenset({CLOUDTRAIL, CLOUDTRAIL_CLOUDWATCH, CLOUDTRAIL_LOOKUP, EVENTBRIDGE})
+"""Channels whose records are CloudTrail events, under CloudTrail's field names."""
 
 FieldValue = str | int | float | bool | None
 
@@ -178,12 +185,29 @@ class Reject:
     offset: int | None = None
 
 
+Ours = Callable[[str, str | None], bool]
+"""Tells from a record's text and request id whether it may be the run's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a format made of one delivery's bytes."""
+    """What a format made of one delivery's bytes.
+
+    Attributes:
+        foreign: How many further records it had that are nobody's here: counted, not read.
+    """
 
     records: tuple[Record, ...] = ()
     rejects: tuple[Reject, ...] = ()
+    foreign: int = 0
+
+    def within(self, channel: str) -> Parsed:
+        """Return the same as records and rejects of another channel that delivers them in the same format."""
+        return Parsed(
+            tuple(replace(record, channel=channel) for record in self.records),
+            tuple(replace(reject, channel=channel) for reject in self.rejects),
+            self.foreign,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

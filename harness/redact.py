@@ -25,7 +25,8 @@ def redact(text: str) -> str:
 
 def without_secrets(parsed: Parsed) -> Parsed:
     """Return what a format parsed with every text in it redacted."""
-    return Parsed(
+    return replace(
+        parsed,
         records=tuple(_record(record) for record in parsed.records),
         rejects=tuple(replace(r, raw=redact(r.raw)) for r in parsed.rejects if isinstance(r, Reject)),
     )

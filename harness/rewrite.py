@@ -21,12 +21,12 @@ _KEPT = re.compile(
 )
 """Fields of a server access line that hold no name."""
 _NAMES = re.compile(
-    "bucket_owner|request_id|host_id|version_id|key|prefix|marker|startafter|start-after|keymarker|key-marker|uploadid|"
+    "bucket_owner|bucket_owner_id|request_id|host_id|version_id|key|key_name|sequencer|etag|configurationid|prefix|marker|startafter|start-after|keymarker|key-marker|uploadid|"
     "upload-id-marker|versionid|version-id-marker|x-amz-version-id|continuation-token|clienttoken|requestid|eventid|"
     "sharedeventid|x-amz-id-2|annotationname|id|value"
 )
 """Fields, query parameters and JSON members (in lower case) that are one name as a whole."""
-_RESOURCES = re.compile("bucket|bucketname|username|sessionname|name|tablename")
+_RESOURCES = re.compile("bucket|bucket_name|bucketname|username|sessionname|name|tablename")
 _PRINCIPALS = re.compile("principalid|accesskeyid")
 
 
@@ -38,7 +38,7 @@ class Rewriter:
 
     def record(self, record: Record) -> str | None:
         """Return the text of a record with other names; None where it does not have the layout that was parsed."""
-        return self._access_line(record) if record.channel.startswith(SERVER_ACCESS) else self._event(record.raw)
+        return self._access_line(record) if record.channel == SERVER_ACCESS else self._event(record.raw)
 
     def host(self, text: str) -> str:
         """Rewrite a host name: the bucket or access point before the service's own domain."""
@@ -75,6 +75,10 @@ class Rewriter:
             first, colon, session = text.partition(":")
             new = self.disguise.free(first)
             new = (new if new != first else self.disguise.whole(first)) + colon + self.disguise.resource(session)
+        elif name == "request_uri":
+            method, _, rest = text.partition(" ")
+            target, blank, protocol = rest.rpartition(" ")
+            new = f"{method} {self.target(target, None, '')}{blank}{protocol}"
         elif name == "referer":
             scheme, mark, rest = text.rpartition("://")
             new = scheme + mark + self.disguise.whole(rest)

@@ -21,12 +21,14 @@ from harness import __version__, catalogue, scenario
 from harness.analyse import matrix
 from harness.analyse.delays import clock_offset
 from harness.analyse.executions import executions
-from harness.analyse.join import Joiner
+from harness.analyse.join import Joiner, ours_of
 from harness.analyse.outstanding import outstanding
 from harness.analyse.payload import sent_leaves
+from harness.channels import Channel
+from harness.channels.setup import switch_on, those_that_can, watch
 from harness.clock import ScaledClock
 from harness.collect.gate import wait_for_channels
-from harness.collect.loop import Collector, Outstanding
+from harness.collect.loop import Collector, Outstanding, polling_cost
 from harness.environment.policy import permissions
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, caller, expect_owner
@@ -40,6 +42,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.events import (
+    ChannelSkipped,
     Event,
     GateProgress,
     ResourceCreated,
@@ -288,17 +291,37 @@ class Run:
         site, recorder = self._ready()
         selected = self._selected()
         with recorder.purpose(Role.SETUP):
-            for channel in self._channels:
-                channel.enable(site)
-                yield from self._told()
-            yield from log_buckets_fit(site)
-            site.make_bucket(site.bucket)
-            for channel in self._channels:
-                channel.watch(site, site.bucket)
+            yield from self._set_up_channels(site)
             if any(each.how.client == "denied" for each in selected):
                 site.make_denied_role()
             yield from self._told()
         self.journal.note("provisioned_at", self.target.clock.now().isoformat())
+
+    def _set_up_channels(self, site: Site) -> Iterator[Event]:
+        """Switch the channels on, and leave out those that cannot be.
+
+        Raises:
+            PreflightError: None can.
+        """
+        skipped: dict[str, str] = {}
+        able = those_that_can(self._channels, lambda c: switch_on(c, site, self.target.missing), site, skipped)
+        yield from self._told()
+        yield from log_buckets_fit(site)
+        site.make_bucket(site.bucket)
+        able = those_that_can(able, lambda c: watch(c, site), site, skipped)
+        self.journal.note("skipped_channels", skipped)
+        self._keep_channels(able)
+        yield from self._told()
+        for name, reason in skipped.items():
+            yield ChannelSkipped(channel=name, reason=reason)
+        if skipped and not able:
+            raise PreflightError("no channel can be set up: " + "; ".join(f"{n}: {why}" for n, why in skipped.items()))
+
+    def _keep_channels(self, channels: list[Channel]) -> None:
+        """Go on with these channels alone."""
+        self._channels = channels
+        self.journal.note("channels", [c.name for c in channels] or ["none"])
+        self.journal.note("absence_seconds", {c.name: c.policy.absence_seconds for c in channels})
 
     def _selected(self) -> list[scenario.Scenario]:
         """Return the scenarios that the run executes.
@@ -358,12 +381,9 @@ class Run:
                     silent = event.silent
         self.journal.note("silent", silent)
         if silent and self.options.leave_out_silent:
-            self._channels = [c for c in self._channels if c.name not in silent]
+            self._keep_channels([c for c in self._channels if c.name not in silent])
             if not self._channels:
                 raise PreflightError("no channel has shown any of the control calls: nothing can be measured")
-            names = [c.name for c in self._channels]
-            self.journal.note("channels", names)
-            self.journal.note("absence_seconds", {c.name: c.policy.absence_seconds for c in self._channels})
             yield Warned(message=f"the run goes on without {', '.join(silent)}")
         self.journal.note("gate_passed_at", self.target.clock.now().isoformat())
 
@@ -391,9 +411,13 @@ class Run:
             outstanding=still,
             since=executed_at,
             polled_at={k: datetime.fromisoformat(v) for k, v in self.journal.fact("polled_at", {}).items()},
+            ours=ours_of(site.run_id, calls),
         )
+        began = self.target.clock.now()
         with recorder.purpose(Role.POLL):
-            yield from collector.run(executed_at + self.options.deadline)
+            for event in collector.run(executed_at + self.options.deadline):
+                self.journal.note("polling_cost", polling_cost(collector, began))
+                yield event
         self.journal.note("collected_at", self.target.clock.now().isoformat())
 
     def _analyse(self) -> Result:
@@ -540,6 +564,7 @@ def read(journal: Journal, folder: Path) -> Result:
         raise JournalError(f"{journal.path} holds no run: it was ended before anything was measured")
     planned, journaled = journal.planned(), journal.executions()
     failures = {cell: why for (cell, _), (_, why) in journaled.items() if why}
+    deliveries = journal.delivery_counts()
     cells = matrix.build(
         planned=planned,
         failures=failures,
@@ -547,15 +572,15 @@ def read(journal: Journal, folder: Path) -> Result:
         calls=calls,
         channels=facts["absence_seconds"],
         polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
-    )
+    ) + matrix.not_set_up(planned, facts.get("skipped_channels", {}))
     return Result(
         folder=folder,
         facts=facts,
         cells=cells,
         calls=calls,
         paired=paired,
-        unmatched=joiner.unmatched,
-        deliveries=journal.delivery_counts(),
+        unmatched=joiner.unmatched + sum(counts["foreign"] for counts in deliveries.values()),
+        deliveries=deliveries,
         rejects=journal.rejects(),
         polls=journal.polls(),
         executions=executions(planned, journaled, calls),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness import catalogue, scenario
-from harness.channels import Channel, channels
+from harness.channels import DEFAULT, Channel, channels
 from harness.errors import NothingSelectedError, UsageError
 from harness.model import CellKey
 from harness.targets import Target
@@ -23,7 +23,7 @@ class Options:
     Attributes:
         operations: Glob patterns of operation names; empty for all.
         variants: Glob patterns of variant names; empty for all.
-        channels: Channel names; empty for all.
+        channels: Channel names; empty for the two classic ones, ``all`` for all, ``none`` for none.
         scenarios: Files or folders of the user's own scenarios.
         rate: Scenario executions a minute on the run's clock, at most; 0 for as many as go.
         deadline: How long after the last call records are waited for, on the run's clock.
@@ -149,7 +149,7 @@ def nothing_to_execute(rows: Mapping[CellKey, tuple[int, str]]) -> str:
 
 
 def selected_channels(names: Sequence[str]) -> list[Channel]:
-    """Return the channels of those names; all without names, none for ``none``.
+    """Return the channels of those names; the two classic ones without names, all for ``all``, none for ``none``.
 
     Raises:
         UsageError: A name is unknown.
@@ -158,4 +158,5 @@ def selected_channels(names: Sequence[str]) -> list[Channel]:
     unknown = [n for n in names if n not in known and n not in ("all", "none")]
     if unknown:
         raise UsageError(f"unknown channel {', '.join(unknown)}; there are {', '.join(known)}, all and none")
-    return [make() for name, make in known.items() if not names or name in names or "all" in names]
+    wanted = names or DEFAULT
+    return [make() for name, make in known.items() if name in wanted or "all" in wanted]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from harness.channels import Permission, PollPolicy
 from harness.environment.site import Site
-from harness.model import Delivery, Parsed
+from harness.model import Delivery, Ours, Parsed
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class FakeChannel:
         scheduled: Deliveries with what parsing them yields.
         failures: Raised by the next polls, one each, before anything is delivered.
         polls: When the channel was polled.
+        refusal: Why the channel cannot be set up, if so.
     """
 
     name: str = "fake"
@@ -49,6 +50,12 @@ class FakeChannel:
     polls: list[datetime] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     enabled: bool = False
+    refusal: str = ""
+    charges: tuple[str, ...] = ()
+
+    def preflight(self, site: Site) -> str:
+        """Return the refusal."""
+        return self.refusal
 
     def enable(self, site: Site) -> None:
         """Note that the channel was switched on."""
@@ -57,6 +64,10 @@ class FakeChannel:
     def watch(self, site: Site, bucket: str) -> None:
         """Note a source bucket."""
         self.watched.append(bucket)
+
+    def disable(self, site: Site) -> None:
+        """Note that the channel was switched off."""
+        self.enabled = False
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
         """Yield what has arrived by now and is not known."""
@@ -69,6 +80,6 @@ class FakeChannel:
                 arrived_at = delivery.arrived_at if self.policy.arrival_stamps else seen_at
                 yield replace(delivery, arrived_at=arrived_at, seen_at=seen_at)
 
-    def parse(self, delivery: Delivery) -> Parsed:
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Return what was scheduled for the delivery."""
         return next(parsed for each, parsed in self.scheduled if each.name == delivery.name)

@@ -64,6 +64,13 @@ def logging_to_the_log_bucket(fresh_bucket: str, s3: Any) -> dict[str, Any]:
     return {"BucketLoggingStatus": {k: v for k, v in answer.items() if k == "LoggingEnabled"}}
 
 
+def notifying_eventbridge_too(bucket: str, s3: Any) -> dict[str, Any]:
+    """The bucket's own notification configuration, put once more, with EventBridge beside it."""
+    answer = s3.get_bucket_notification_configuration(Bucket=bucket)
+    own = {name: value for name, value in answer.items() if name.endswith("Configurations")}
+    return {"NotificationConfiguration": own | {"EventBridgeConfiguration": {}}}
+
+
 configuration(
     "BucketCors",
     put={"CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://example.com"]}]}},
@@ -104,11 +111,12 @@ configuration(
 )
 configuration(
     "BucketNotificationConfiguration",
-    put={"NotificationConfiguration": {"EventBridgeConfiguration": {}}},
+    put=notifying_eventbridge_too,
     iam={"put": "s3:PutBucketNotification", "get": "s3:GetBucketNotification"},
 )
 configuration(
     "BucketNotification",
+    on="fresh_bucket",
     put={"NotificationConfiguration": {}},
     iam={"put": "s3:PutBucketNotification", "get": "s3:GetBucketNotification"},
 )

@@ -23,7 +23,7 @@ from harness import catalogue
 from harness.analyse import matrix
 from harness.analyse.join import Joiner
 from harness.analyse.snapshot import Snapshot
-from harness.embedded.delivery import CLOUDTRAIL_DELAY, SERVER_ACCESS_DELAY
+from harness.embedded.delays import CLOUDTRAIL_DELAY, SERVER_ACCESS_DELAY
 from harness.formats import cloudtrail, server_access
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Call, CellKey, Delivery, Level, Parsed, Record, Role

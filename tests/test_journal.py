@@ -223,14 +223,30 @@ def test_deliveries_are_counted_by_channel(journal: Journal) -> None:
     reject = Reject(channel="server-access", reason="bad", raw="x", offset=3)
     journal.deliver(a_delivery("1"), Parsed((a_record(identity="a"), a_record(identity="b")), (reject,)))
     journal.deliver(a_delivery("2", body=None), Parsed())
-    assert journal.delivery_counts() == {"server-access": {"deliveries": 2, "vanished": 1, "records": 2, "rejects": 1}}
+    assert journal.delivery_counts() == {
+        "server-access": {"deliveries": 2, "vanished": 1, "records": 2, "rejects": 1, "foreign": 0}
+    }
     assert journal.rejects() == [(reject, "1")]
+
+
+def test_foreign_records_are_counted_with_the_delivery_that_had_them_and_only_once(journal: Journal) -> None:
+    for name, foreign in (("1", 40), ("2", 2), ("1", 40)):
+        journal.deliver(a_delivery(name), Parsed(foreign=foreign))
+    assert journal.delivery_counts()["server-access"]["foreign"] == 42
+    assert list(journal.records()) == []
 
 
 def test_duplicates_of_a_record_count_once_among_the_request_ids(journal: Journal) -> None:
     call = a_call()
     journal.deliver(a_delivery("1"), Parsed((a_record(call), a_record(call, identity="other"))))
     journal.deliver(a_delivery("2"), Parsed((a_record(call), a_record(request_id=None))))
+
+
+def test_a_detail_of_a_resource_stays_until_another_one_is_given(journal: Journal) -> None:
+    journal.resource("delivery", "a", "intended", T0)
+    journal.resource("delivery", "a", "created", T0, id="d-1")
+    journal.resource("delivery", "a", "deleted", T0)
+    assert journal.resources() == [("delivery", "a", "deleted", {"id": "d-1"})]
 
 
 def test_cursors_are_kept_by_channel(journal: Journal) -> None:

@@ -129,7 +129,9 @@ def test_a_killed_run_is_torn_down_from_its_journal(
 def test_two_processes_do_not_work_on_one_run(command: Command, endpoint: str, tmp_path: Path) -> None:
     where = ("--target", "localstack", "--endpoint-url", endpoint, "--results", str(tmp_path))
     with subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", *where, *SELECTION, "--rate", "1"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "harness", "run", *where, *SELECTION, "--rate", "0.001"],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as first:
         assert first.stdout is not None
         for line in first.stdout:
@@ -191,7 +193,7 @@ def test_a_lost_journal_is_swept_from_the_command_line(command: Command, endpoin
     assert (listed.returncode, "--yes" in listed.stderr) == (4, True)
     assert f"run {run_id}" in listed.stdout
     assert resources(endpoint) != NOTHING
-    young = command("teardown", "--sweep", *where, "--older-than", "30d", "--yes")
+    young = command("teardown", "--sweep", *where, "--older-than", "3650d", "--yes")
     assert young.returncode == 0
     assert resources(endpoint) != NOTHING
     swept = command("teardown", "--sweep", *where, "--run-id", run_id, "--yes")

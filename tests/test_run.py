@@ -17,8 +17,9 @@ from harness import catalogue, scenario
 from harness.channels import PollPolicy, channels
 from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import Site
-from harness.errors import ExitCode, LogjamError, NothingSelectedError, PreflightError, TargetError, UsageError
+from harness.errors import ExitCode, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import (
+    ChannelSkipped,
     CollectProgress,
     Event,
     ResourceCreated,
@@ -30,7 +31,7 @@ from harness.events import (
     Warned,
 )
 from harness.journal import FILE_NAME, Journal
-from harness.model import CLOUDTRAIL, CellKey, Delivery, Operation, Parsed, Role
+from harness.model import CLOUDTRAIL, CellKey, Delivery, Operation, Parsed, Role, Verdict
 from harness.report.delay import delay_rows
 from harness.run import Run, read
 from harness.selection import Options, plan, selected_channels, selected_operations
@@ -118,8 +119,10 @@ def test_a_variant_that_nothing_has_selects_nothing() -> None:
         rows("HeadObject", variants=["no-such-variant"])
 
 
-def test_channels_are_chosen_by_name_and_all_by_default() -> None:
-    assert [c.name for c in selected_channels([])] == [c.name for c in selected_channels(["all"])] == list(channels())
+def test_channels_are_chosen_by_name_and_the_two_classic_ones_by_default() -> None:
+    assert [c.name for c in selected_channels([])] == ["server-access", "cloudtrail"]
+    assert [c.name for c in selected_channels(["all"])] == list(channels())
+    assert len(channels()) == 7
     assert [c.name for c in selected_channels(["cloudtrail"])] == ["cloudtrail"]
     assert [c.name for c in selected_channels(["cloudtrail", "cloudtrail"])] == ["cloudtrail"]
 
@@ -265,21 +268,46 @@ def test_a_target_that_does_not_answer_is_an_error_that_says_so(bench: Bench) ->
         bench.run()
 
 
-def test_a_refused_resource_ends_the_run_and_what_was_made_before_is_taken_away(bench: Bench) -> None:
+def test_without_any_channel_the_run_ends_and_what_was_made_before_is_taken_away(bench: Bench) -> None:
+    bench.options = replace(bench.options, channels=("cloudtrail", "eventbridge"))
     bench.aws.answers["CreateTrail"] = refusal("MaximumNumberOfTrailsExceededException", service="cloudtrail")
     run = bench.make()
-    with pytest.raises(PreflightError, match=r"trail .*MaximumNumberOfTrails"):
+    with pytest.raises(PreflightError, match=r"no channel .*trail .*MaximumNumberOfTrails") as caught:
         list(run.events())
+    assert "eventbridge: cannot create trail" in str(caught.value)
     assert set(states(run.journal).values()) == {"deleted"}
-    assert len(bench.aws.parameters("DeleteBucket")) == 2
 
 
-@pytest.mark.parametrize("operation", ["PutBucketPolicy", "PutBucketLogging", "PutEventSelectors", "StartLogging"])
-def test_whatever_is_refused_while_provisioning_is_an_error_for_the_user(operation: str, bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("operation", "left"),
+    [("PutBucketLogging", "cloudtrail"), ("PutEventSelectors", "server-access"), ("StartLogging", "server-access")],
+)
+def test_a_channel_that_is_refused_is_left_out_with_its_reason_and_the_others_go_on(
+    operation: str, left: str, bench: Bench
+) -> None:
     service = "s3" if "Bucket" in operation else "cloudtrail"
     bench.aws.answers[operation] = refusal("AccessDenied", 403, service=service)
-    with pytest.raises(LogjamError, match="AccessDenied"):
-        bench.run()
+    run = bench.run()
+    assert run.result is not None
+    (skipped,) = [event for event in bench.told if isinstance(event, ChannelSkipped)]
+    assert "AccessDenied" in skipped.reason
+    assert {skipped.channel, left} == {"server-access", "cloudtrail"}
+    by_channel = {cell.channel: cell for cell in run.result.cells if cell.operation == "HeadObject"}
+    assert by_channel[left].verdict is not Verdict.NOT_RUN
+    assert by_channel[skipped.channel].verdict is Verdict.NOT_RUN
+    assert "could not be set up" in by_channel[skipped.channel].reason
+    assert "AccessDenied" in by_channel[skipped.channel].reason
+    assert set(run.result.facts["absence_seconds"]) == {left}
+    assert set(run.result.facts["skipped_channels"]) == {skipped.channel}
+    assert set(states(run.journal).values()) == {"deleted"}
+
+
+def test_a_target_says_which_channels_it_does_not_have(bench: Bench) -> None:
+    bench.target.missing |= {"cloudtrail": "this target keeps no trails"}
+    run = bench.run()
+    assert [e.reason for e in bench.told if isinstance(e, ChannelSkipped)] == ["this target keeps no trails"]
+    assert "CreateTrail" not in bench.aws.operations()
+    assert run.result is not None
 
 
 class Lookup(FakeChannel):

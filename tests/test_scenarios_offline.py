@@ -55,8 +55,8 @@ def test_every_scenario_is_declared_completely() -> None:
     for cell, each in SCENARIOS.items():
         assert each.cell == cell
         assert all(action.fullmatch(name) for name in scenario.permissions_of(each)), (cell, each.iam)
-        assert set(each.records.by_channel()) <= set(channels()), cell
-        assert all(n >= 0 for n in each.records.by_channel().values()), cell
+        assert set(each.expected()) == set(channels()), cell
+        assert all(n >= 0 for n in each.expected().values()), cell
         assert all(200 <= status < 600 for status in each.fails), (cell, each.fails)
 
 

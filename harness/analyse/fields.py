@@ -10,7 +10,7 @@ from typing import Any
 from harness import catalogue
 from harness.analyse.join import Pair
 from harness.catalogue.fields import field_class, is_related
-from harness.model import FieldValue
+from harness.model import S3_NOTIFICATION, FieldValue
 from harness.redact import redact
 
 MAX_VALUES = 5
@@ -33,7 +33,9 @@ def _within_call(pair: Pair, _value: FieldValue) -> tuple[bool, str] | None:
 
 
 def _decoded_key(pair: Pair, _value: FieldValue) -> tuple[bool, str] | None:
-    """The key after the channel's documented decoding is the key of the call; a form names it in its body."""
+    """The key after the channel's documented decoding is the key of the call; forms and batches have it in the body."""
+    if pair.call.key is None and pair.record.channel == S3_NOTIFICATION:
+        return None
     operation = catalogue.find(pair.call.operation)
     if pair.call.key is None and operation is not None and operation.service == "form":
         return None

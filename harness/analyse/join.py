@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from harness.model import ACTOR, Call, Delivery, Record
+from harness.model import ACTOR, Call, Delivery, Ours, Record
 
 _MARKER = re.compile(r"s3lm/[0-9a-z]+/\d+")
 _SLACK = timedelta(seconds=2)
@@ -35,6 +35,16 @@ class Pair:
     record: Record
     way: Way
     deliveries: tuple[Delivery, ...]
+
+
+def ours_of(run_id: str, calls: Iterable[Call]) -> Ours:
+    """Return what tells a run's records from those of a busy account, by their text alone or their request id.
+
+    The names of all its resources and the markers of all its calls have the run's id in them.
+    """
+    tags = (f"s3lm-{run_id}", f"s3lm/{run_id}/")
+    identifiers = {call.request_id for call in calls if call.request_id}
+    return lambda text, request_id: any(tag in text for tag in tags) or request_id in identifiers
 
 
 @dataclass(slots=True)

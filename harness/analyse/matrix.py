@@ -48,6 +48,15 @@ def was_received(call: Call) -> bool:
     return call.status is not None or call.method == ACTOR
 
 
+def controls_of(channel: str, calls: Iterable[Call], joiner: Joiner) -> list[tuple[Call, bool]]:
+    """Return the control calls that a channel should show, each with whether its record has arrived.
+
+    One that may never have reached S3 says nothing of the channel.
+    """
+    seen = [(c, bool(joiner.pairs(c, channel))) for c in calls if c.role is Role.CONTROL]
+    return [(c, came) for c, came in seen if came or (was_received(c) and c.expected.get(channel, 1))]
+
+
 def build(
     planned: Mapping[CellKey, tuple[int, str]],
     failures: Mapping[CellKey, str],
@@ -72,9 +81,7 @@ def build(
             subjects[call.cell].append(call)
     cells = []
     for channel, absence_seconds in channels.items():
-        # A control that may never have reached S3 says nothing of the channel.
-        controls = [(c, bool(joiner.pairs(c, channel))) for c in calls if c.role is Role.CONTROL]
-        controls = [(c, came) for c, came in controls if came or was_received(c)]
+        controls = controls_of(channel, calls, joiner)
         for key, (repeats, why_not) in planned.items():
             sent = subjects.get(key, [])
             # A request without an answer may never have arrived: only its record proves that it did.
@@ -97,6 +104,15 @@ def build(
             why = "; ".join(filter(None, notes))
             cells.append(_cell(key, channel, made, joiner, dict(missing), why, absence_seconds))
     return cells
+
+
+def not_set_up(planned: Iterable[CellKey], skipped: Mapping[str, str]) -> list[Cell]:
+    """Return the cells of the channels that could not be set up: every planned row, with the reason."""
+    return [
+        _not_run(key, channel, f"the channel could not be set up: {reason}")
+        for channel, reason in skipped.items()
+        for key in planned
+    ]
 
 
 def _not_run(key: CellKey, channel: str, reason: str) -> Cell:

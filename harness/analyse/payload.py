@@ -34,7 +34,7 @@ _ADDRESSES = {name.casefold() for name in _NAMING} | {"bucketname"}  # the same,
 # Key material and its digest, one-time passwords and tokens must not reach the journal.
 _SECRET = re.compile(r"customer-?key|(?:token|secret|password|access-?key)$|^(?:x-amz-)?mfa$", re.IGNORECASE)
 _WIRE_NAMES = {"Policy": "bucketPolicy"}  # a body without an element name (native records: cloud-custodian's fixtures)
-_SIZES = ("object_size", "additionalEventData.objectSize", "additionalEventData.bytesTransferredIn")
+_SIZES = ("object_size", "s3.object.size", "additionalEventData.objectSize", "additionalEventData.bytesTransferredIn")
 _SIZE = "<size>"  # stands for the names of all of them
 _INDEX = re.compile(r"\[\d+\]")
 _STEP = re.compile(r"\.?([^.\[]+)((?:\[\d+\])?)")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from harness.model import CLOUDTRAIL, SERVER_ACCESS, Record
+from harness.model import CLOUDTRAIL, EVENT_CHANNELS, SERVER_ACCESS, SERVER_ACCESS_CLOUDWATCH, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,9 @@ RELATED = {
 
 def is_related(record: Record) -> bool:
     """Tell whether a record is about something inside its call, and not about the call itself."""
-    marks = ((name, values) for (channel, name), values in RELATED.items() if channel == record.channel)
+    kind = CLOUDTRAIL if record.channel in EVENT_CHANNELS else record.channel
+    kind = SERVER_ACCESS if kind == SERVER_ACCESS_CLOUDWATCH else kind
+    marks = ((name, values) for (channel, name), values in RELATED.items() if channel == kind)
     return any(record.fields.get(name) in values for name, values in marks)
 
 
@@ -48,5 +50,8 @@ def _table() -> Mapping[tuple[str, str], FieldClass]:
 
 
 def field_class(channel: str, name: str) -> FieldClass:
-    """Return the class of a field of a channel."""
-    return _table().get((channel, name), _OTHER)
+    """Return the class of a field of a channel; a CloudTrail event has CloudTrail's fields wherever it arrives."""
+    table = _table()
+    if channel in EVENT_CHANNELS and (channel, name) not in table:
+        channel = CLOUDTRAIL
+    return table.get((channel, name), _OTHER)

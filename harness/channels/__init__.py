@@ -8,7 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from harness.environment.site import Site
-from harness.model import Delivery, Parsed
+from harness.model import CLOUDTRAIL, SERVER_ACCESS, Delivery, Ours, Parsed
+
+DEFAULT = (SERVER_ACCESS, CLOUDTRAIL)
+"""The channels of a run that names none: the two classic ones."""
 
 _BACK_OFF = 0.1
 """A poll's interval in the time waited: what comes is seen at most a tenth later than it came."""
@@ -26,6 +29,8 @@ class PollPolicy:
         promise: What AWS promises, with its source.
         arrival_stamps: Whether deliveries carry a stamp of their arrival. Where they do not, ``Delivery.arrived_at`` is
             when a poll saw them, and a delay is known as the interval between two polls.
+        looks: The operations that look for what is new, as against those that fetch it: their number is the cost of
+            polling.
     """
 
     interval_seconds: float
@@ -34,6 +39,7 @@ class PollPolicy:
     slowest_seconds: float = 1800.0
     silent_seconds: float = 6 * 3600.0
     arrival_stamps: bool = True
+    looks: frozenset[str] = frozenset({"ListObjectsV2"})
 
     def interval_after(self, waited_seconds: float) -> float:
         """Return how long to wait for the next poll when the last call is so long ago."""
@@ -59,37 +65,75 @@ class Channel(Protocol):
     """One logging channel. State lives in the journal and in AWS, never in the channel.
 
     Attributes:
-        permissions: For everything that the channel does itself, from enabling to teardown.
+        permissions: For everything that the channel does itself, from preflight to teardown.
+        charges: What AWS charges for, beside the requests that the run makes itself: items of the price list
+            (``environment/prices.csv``).
     """
 
     name: str
     policy: PollPolicy
     permissions: tuple[Permission, ...]
+    charges: tuple[str, ...]
+
+    def preflight(self, site: Site) -> str:
+        """Return why the channel cannot be set up here, or an empty text. Nothing is made, and no refusal is an error.
+
+        What cannot be asked without making it (a permission, for instance) is left to ``enable``.
+        """
+        ...
 
     def enable(self, site: Site) -> None:
-        """Create what the channel needs and switch it on for the run's source buckets."""
+        """Create what the channel needs and switch it on for the run's source buckets.
+
+        Raises:
+            PreflightError: AWS refused; so may a ``ClientError`` say.
+        """
         ...
 
     def watch(self, site: Site, bucket: str) -> None:
         """Have a further source bucket logged."""
         ...
 
+    def disable(self, site: Site) -> None:
+        """Stop what was switched on, as far as it was; what was made stays until the teardown."""
+        ...
+
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
         """Yield the deliveries that are not in ``known``.
+
+        A delivery is journaled before the next one is asked for: only then may it be taken out of where it was.
 
         Args:
             since: When the last complete poll began (or the run): nothing older need be listed.
         """
         ...
 
-    def parse(self, delivery: Delivery) -> Parsed:
-        """Return the records and rejects of a delivery."""
+    def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
+        """Return the records and rejects of a delivery.
+
+        Args:
+            ours: Where a channel shows more than the run's buckets: which records to read; the others are counted.
+        """
         ...
 
 
 def channels() -> Mapping[str, Callable[[], Channel]]:
     """Return every channel by name."""
     from harness.channels.cloudtrail import CloudTrailChannel  # noqa: PLC0415 - the modules need this one
+    from harness.channels.cloudtrail_cloudwatch import CloudTrailCloudWatchChannel  # noqa: PLC0415
+    from harness.channels.cloudtrail_lookup import CloudTrailLookupChannel  # noqa: PLC0415
+    from harness.channels.eventbridge import EventBridgeChannel  # noqa: PLC0415
+    from harness.channels.s3_notification import S3NotificationChannel  # noqa: PLC0415
     from harness.channels.server_access import ServerAccessChannel  # noqa: PLC0415
+    from harness.channels.server_access_cloudwatch import ServerAccessCloudWatchChannel  # noqa: PLC0415
 
-    return {"server-access": ServerAccessChannel, "cloudtrail": CloudTrailChannel}
+    made: tuple[Callable[[], Channel], ...] = (
+        ServerAccessChannel,
+        ServerAccessCloudWatchChannel,
+        CloudTrailChannel,
+        CloudTrailCloudWatchChannel,
+        CloudTrailLookupChannel,
+        EventBridgeChannel,
+        S3NotificationChannel,
+    )
+    return {make().name: make for make in made}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from harness.channels import Channel
 from harness.clock import Clock
 from harness.environment.site import Site, code_of, refuse_expired
 from harness.events import CollectProgress, Event, Warned
-from harness.model import Delivery, Record
+from harness.model import Delay, Delivery, Ours, Record
 from harness.redact import without_secrets
 
 
@@ -27,6 +28,7 @@ class Outstanding:
         open_channels: Those that must be polled on.
         waiting_for: What the wait is for, in the user's words.
         done_by: When all of it may have come, from what each channel has shown so far; None when nothing is awaited.
+        delays: Of the calls whose first record has come, per channel; what is missing is later than that.
     """
 
     arrived: Mapping[str, int]
@@ -34,6 +36,7 @@ class Outstanding:
     open_channels: frozenset[str]
     waiting_for: str = ""
     done_by: datetime | None = None
+    delays: Mapping[str, Delay] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class Collector:
         channels: What to poll.
         take: Called with every new record and its delivery.
         outstanding: Called after each round with the times of the last complete polls.
+        ours: Which records to keep: a trail shows the whole account, and what is of others is only counted.
+        cost: Per channel, polls and the requests that looked for what is new.
         since: When the last call was made: the longer ago that is, the less often is polled.
         polled_at: When the last complete poll of each channel began.
     """
@@ -53,8 +58,10 @@ class Collector:
     channels: Sequence[Channel]
     take: Callable[[Record, Delivery], object]
     outstanding: Callable[[Mapping[str, datetime]], Outstanding]
+    ours: Ours | None = None
     since: datetime | None = None
     polled_at: dict[str, datetime] = field(default_factory=dict)
+    cost: dict[str, Counter[str]] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
     _warned: set[tuple[str, str]] = field(default_factory=set)
     _events: list[Event] = field(default_factory=list)
@@ -109,6 +116,8 @@ class Collector:
             deadline=deadline,
             waiting_for=state.waiting_for,
             done_by=state.done_by,
+            delays=state.delays,
+            calls_made=self.site.journal.next_call_number() - 1,
         )
 
     def _poll(self, channel: Channel) -> None:
@@ -117,10 +126,11 @@ class Collector:
         began = clock.now()
         waited = (began - self.since).total_seconds() if self.since else 0.0
         self._due[channel.name] = began + timedelta(seconds=channel.policy.interval_after(waited))
+        first_call = journal.next_call_number()
         since = datetime.fromisoformat(journal.cursor(channel.name) or journal.fact("started_at"))
         try:
             for delivery in channel.poll(self.site, since, journal.known_deliveries(channel.name)):
-                parsed = without_secrets(channel.parse(delivery))
+                parsed = without_secrets(channel.parse(delivery, self.ours))
                 journal.deliver(delivery, parsed)
                 for record in parsed.records:
                     self.take(record, delivery)
@@ -132,6 +142,10 @@ class Collector:
             refuse_expired(error)
             self._warn(channel.name, code_of(error), f"polling {channel.name} failed and goes on: {error}")
             return
+        finally:
+            made = journal.operations_since(first_call)
+            cost = self.cost.setdefault(channel.name, Counter())
+            cost.update(polls=1, looks=sum(n for name, n in made.items() if name in channel.policy.looks))
         journal.move_cursor(channel.name, began.isoformat())
         journal.polled(channel.name, began)
         self.polled_at[channel.name] = began
@@ -141,6 +155,19 @@ class Collector:
         if (channel, what) not in self._warned:
             self._warned.add((channel, what))
             self._events.append(Warned(message=message))
+
+
+def polling_cost(collector: Collector, began: datetime) -> dict[str, dict[str, float]]:
+    """Return what polling has cost since a time, per channel: polls, requests that looked, and those an hour."""
+    hours = (collector.site.clock.now() - began).total_seconds() / 3600
+    return {
+        channel: {
+            "polls": n["polls"],
+            "looks": n["looks"],
+            "looks_an_hour": round(n["looks"] / hours, 1) if hours else 0,
+        }
+        for channel, n in collector.cost.items()
+    }
 
 
 class _UntilDue(wait_base):

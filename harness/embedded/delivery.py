@@ -9,42 +9,27 @@ from __future__ import annotations
 import gzip
 import heapq
 import json
-import math
+import logging
 import random
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from harness.clock import ScaledClock
-from harness.embedded import access_log, trail
+from harness.embedded import access_log, outlets, trail
+from harness.embedded.access_log import Entry
 from harness.embedded.configurations import child_text, parse_body
+from harness.embedded.delays import CLOUDTRAIL_DELAY, DELAYS
 from harness.embedded.exchange import Exchange
+from harness.embedded.history import History
 from harness.embedded.lifecycle import Action
 from harness.embedded.principals import ACCOUNT_ID
 from harness.embedded.switches import Behaviours
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DelayModel:
-    """A log-normal delay, cut off at ``maximum_seconds``, then rounded up to the next ``batch_seconds`` boundary."""
-
-    median_seconds: float
-    sigma: float
-    maximum_seconds: float
-    batch_seconds: float
-
-    def draw(self, source: random.Random) -> float:
-        """Return one delay in seconds, before the batch window."""
-        return min(self.maximum_seconds, self.median_seconds * math.exp(source.gauss(0, self.sigma)))
-
-
-SERVER_ACCESS_DELAY = DelayModel(median_seconds=3300, sigma=0.4, maximum_seconds=10_800, batch_seconds=120)
-"""About an hour with a tail of three (delivery.md section 4: 31 to 85 minutes in public fixtures)."""
-CLOUDTRAIL_DELAY = DelayModel(median_seconds=90, sigma=0.6, maximum_seconds=900, batch_seconds=300)
-"""Files at multiples of five minutes, mean about four minutes (delivery.md section 4)."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(order=True, slots=True)
@@ -56,6 +41,10 @@ class _Pending:
     destination: tuple[str, str, str] = field(compare=False)
     payload: Any = field(compare=False)
     entry: dict[str, Any] = field(compare=False)
+
+
+_NO_FILE = ("", "", "")
+"""The destination of what is no part of a file: its payload sends itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +92,7 @@ class LogDelivery:
         seed: Makes the drawn delays and all ids repeatable.
         put_object: Writes a log object (bucket, key, body, content type); False when the bucket is gone.
         trails: Returns moto's trails.
+        history: Takes management events, for LookupEvents.
         switches: Which sides are taken where AWS's documents leave a choice.
     """
 
@@ -111,11 +101,12 @@ class LogDelivery:
     put_object: Callable[[str, str, bytes, str], bool]
     trails: Callable[[], list[Any]]
     switches: Behaviours
+    history: History
     ledger: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=200_000))
     _heap: list[_Pending] = field(default_factory=list)
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _ordinals: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    _sources: dict[tuple[str, str], int] = field(default_factory=dict)
+    _sources: defaultdict[bool, dict[tuple[str, str], int]] = field(default_factory=lambda: defaultdict(dict))
     _ids: random.Random = field(default_factory=random.Random)
     _tie: int = 0
 
@@ -129,7 +120,8 @@ class LogDelivery:
             region=exchange.region,
         )
         events = trail.events_of(exchange, self._ids, self.switches)
-        self._queue_all(origin, access_log.lines_of(exchange), events, configuration_of)
+        self._queue_all(origin, access_log.entries_of(exchange), events, configuration_of)
+        self._post(origin, outlets.of_exchange(exchange))
 
     def observe_action(self, action: Action, configuration_of: ConfigurationOf) -> None:
         """Queue the records of something that S3 did by itself."""
@@ -143,62 +135,76 @@ class LogDelivery:
         )
         delivered = self.switches["lifecycle"] == "delivered"
         events = [trail.action_event(action, identifier, self._ids)] if delivered else []
-        self._queue_all(origin, [(action.bucket, access_log.action_line(action, identifier))], events, configuration_of)
+        self._queue_all(origin, [access_log.action_entry(action, identifier)], events, configuration_of)
+        self._post(origin, outlets.of_action(action, identifier))
 
     def _queue_all(
         self,
         origin: Origin,
-        lines: list[tuple[str, str]],
+        entries: list[Entry],
         events: list[trail.Event],
         configuration_of: ConfigurationOf,
     ) -> None:
-        for bucket, line in lines:
-            target = configuration_of(bucket)
+        for entry in entries:
+            target = configuration_of(entry.bucket)
             if target:
                 parts = (target.bucket, target.prefix, target.date_source or "")
-                self._queue(origin, SERVER_ACCESS_DELAY, "server-access", bucket, parts, line)
-        for each in self.trails():
-            if not each.status.is_logging:
-                continue
-            for event in events:
-                here = each.is_multi_region or each.region_name == event["awsRegion"]
-                if here and trail.selects(event, each.event_selectors, each.advanced_event_selectors):
-                    parts = (each.bucket_name, each.s3_key_prefix or "", each.region_name)
-                    self._queue(origin, CLOUDTRAIL_DELAY, "cloudtrail", each.arn, parts, event)
+                self._queue(origin, "server-access", entry.bucket, parts, access_log.line_of(entry))
+            self._post(origin, outlets.of_entry(entry))
+        logging = [each for each in self.trails() if each.status.is_logging]
+        for event in events:
+            here = [t for t in logging if t.is_multi_region or t.region_name == event["awsRegion"]]
+            selecting = [t for t in here if trail.selects(event, t.event_selectors, t.advanced_event_selectors)]
+            for each in selecting:
+                parts = (each.bucket_name, each.s3_key_prefix or "", each.region_name)
+                self._queue(origin, "cloudtrail", each.arn, parts, event)
+            self._post(origin, outlets.of_event(event, selecting, self.history))
+
+    def _post(self, origin: Origin, posts: Iterable[outlets.Post]) -> None:
+        for post in posts:
+            self._queue(origin, post.channel, post.source, _NO_FILE, post.send)
 
     def _queue(
         self,
         origin: Origin,
-        model: DelayModel,
         channel: str,
         source: str,
         parts: tuple[str, str, str],
         payload: Any,
     ) -> None:
         with self._wake:
-            index = self._sources.setdefault((channel, source), len(self._sources))
+            # Files have numbers of their own, so that further channels do not change what is drawn for them.
+            numbers = self._sources[parts == _NO_FILE]
+            index = numbers.setdefault((channel, source), len(numbers))
             ordinal = self._ordinals[channel, index]
             self._ordinals[channel, index] += 1
-            # The draw depends on the place in the stream and on nothing else: a second run draws the same.
-            drawn = model.draw(random.Random(f"{self.seed}:{channel}:{index}:{ordinal}"))  # noqa: S311
+            # The draws depend on the place in the stream and on nothing else: a second run draws the same.
+            source_of_chance = random.Random(f"{self.seed}:{channel}:{index}:{ordinal}")  # noqa: S311
+            model, times = DELAYS[channel], 1
+            drawn = model.draw(source_of_chance)
+            if source_of_chance.random() < model.twice:
+                times = 2
             completed = origin.completed_at.timestamp()
-            due = math.ceil((completed + drawn) / model.batch_seconds) * model.batch_seconds
-            entry = {
-                "channel": channel,
-                "source": source,
-                "ordinal": ordinal,
-                "request_id": origin.request_id,
-                "operation": origin.operation,
-                "region": origin.region,
-                "drawn_delay_seconds": round(drawn, 3),
-                "received_at": origin.received_at.timestamp(),
-                "completed_at": completed,
-                "delivered_at": None,
-                "object": None,
-            }
-            self.ledger.append(entry)
-            self._tie += 1
-            heapq.heappush(self._heap, _Pending(due, self._tie, channel, source, parts, payload, entry))
+            for copy in range(times):
+                drawn += copy * model.draw(source_of_chance)
+                entry = {
+                    "channel": channel,
+                    "source": source,
+                    "ordinal": ordinal,
+                    "copy": copy,
+                    "request_id": origin.request_id,
+                    "operation": origin.operation,
+                    "region": origin.region,
+                    "drawn_delay_seconds": round(drawn, 3),
+                    "received_at": origin.received_at.timestamp(),
+                    "completed_at": completed,
+                    "delivered_at": None,
+                    "object": None,
+                }
+                self.ledger.append(entry)
+                self._tie += 1
+                due = model.due(completed, drawn)
+                heapq.heappush(self._heap, _Pending(due, self._tie, channel, source, parts, payload, entry))
             self._wake.notify()
 
     def run(self, stop: threading.Event) -> None:
@@ -218,7 +224,10 @@ class LogDelivery:
     def _write(self, ready: list[_Pending]) -> None:
         files: defaultdict[tuple[str, str, tuple[str, str, str]], list[_Pending]] = defaultdict(list)
         for pending in ready:
-            files[pending.channel, pending.source, pending.destination].append(pending)
+            if pending.destination == _NO_FILE:
+                self._send(pending)
+            else:
+                files[pending.channel, pending.source, pending.destination].append(pending)
         for (channel, source, (bucket, prefix, detail)), members in files.items():
             self._ids.shuffle(members)
             write = self._access_files if channel == "server-access" else self._trail_file
@@ -228,6 +237,16 @@ class LogDelivery:
                 for pending in carried:
                     pending.entry["delivered_at"] = stamp.timestamp() if delivered else None
                     pending.entry["object"] = f"s3://{bucket}/{key}"
+
+    def _send(self, pending: _Pending) -> None:
+        stamp = self.clock.now()
+        try:
+            place = pending.payload(stamp)
+        except Exception:
+            _LOG.exception("a record of %s could not be delivered", pending.channel)
+            place = None
+        pending.entry["delivered_at"] = stamp.timestamp() if place else None
+        pending.entry["object"] = place or "gone"
 
     def _access_files(
         self, source: str, prefix: str, date_source: str, members: list[_Pending]

@@ -38,9 +38,11 @@ from harness.embedded.configurations import (
 from harness.embedded.credentials import secret_of
 from harness.embedded.delivery import LogDelivery, LoggingConfiguration
 from harness.embedded.exchange import Exchange, behaviour_of
+from harness.embedded.history import History
 from harness.embedded.lifecycle import Lifecycle
 from harness.embedded.principals import ACCESS_KEY_ID, ACCOUNT_ID, ANONYMOUS, Principal, principal_of
 from harness.embedded.replies import Start, deleted_members, error_of, refusal, send, with_encoded_keys, with_ids
+from harness.embedded.supplements import Supplements
 from harness.embedded.switches import Behaviours
 from harness.embedded.trail import request_id
 from harness.embedded.wire import S3_SERVICES, Request, identify, read_request, takes_xml
@@ -96,9 +98,16 @@ class Guard:
         self.asked_at, self.stop_asked = time.monotonic(), threading.Event()
         self.ids = random.Random(f"{seed}:ids")  # noqa: S311 - ids need to look right, not to be secret
         self.configurations = Configurations(state.object_exists, state.lock_of, clock.now)
+        self.history = History(clock)
         self.delivery = LogDelivery(
-            clock=clock, seed=seed, put_object=state.put_log_object, trails=state.trails, switches=switches
+            clock=clock,
+            seed=seed,
+            put_object=state.put_log_object,
+            trails=state.trails,
+            switches=switches,
+            history=self.history,
         )
+        self.supplements = Supplements(self.history)
 
         self.lifecycle = Lifecycle(
             clock, state.backend, lambda action: self.delivery.observe_action(action, self._logging_of)
@@ -119,7 +128,8 @@ class Guard:
             return self._own_page(request, start_response)
         identifier, host_id = request_id(self.ids), "".join(self.ids.choices(_BASE64, k=75)) + "="
         if request.service not in S3_SERVICES:
-            reply = services.refusal_of(request, datetime.now(UTC)) or self._moto(environ)
+            refused = services.refusal_of(request, datetime.now(UTC))
+            reply = refused or self.supplements.answer(request) or self._moto(environ)
             return send(start_response, reply, request, self._stamps(identifier, host_id))
         handling = self._resolve(request, environ)
         request = handling.request
@@ -381,6 +391,7 @@ class Guard:
         pages: dict[str, Callable[[], object]] = {
             "clock": lambda: {"factor": self.clock.factor, "anchor": self.clock.anchor},
             "ledger": lambda: list(self.delivery.ledger),
+            "lookups": self.history.counts,
             "stop": lambda: self.stop_asked.set() or "stopping",  # type: ignore[func-returns-value]
         }
         if name not in pages:

@@ -80,7 +80,8 @@ class _Row:
 
     def applies(self, headers: Mapping[str, str], parameters: Mapping[str, Any]) -> bool:
         kind, _, name = self.when.partition(" ")
-        return not kind or name in {"header": headers, "parameter": parameters}[kind]
+        # An empty one asks for nothing: a trail's log group is taken away with an empty role, for instance.
+        return not kind or bool({"header": headers, "parameter": parameters}[kind].get(name))
 
 
 @cache
@@ -123,8 +124,8 @@ def _on_one(
         places["bucket"].append(access_point)
         places["object"].append(f"{access_point}/object/{key}")
     context = {f"s3:{name}": request.headers[name] for name in _CONDITION_HEADERS if name in request.headers}
-    body = _body_of(request) if operation == "PutObjectRetention" else str
-    mode = request.headers.get("x-amz-object-lock-mode") or body("Mode")
+    in_body = _body_of(request)("Mode") if operation == "PutObjectRetention" else ""
+    mode = request.headers.get("x-amz-object-lock-mode") or in_body
     context |= {"s3:object-lock-mode": mode} if mode else {}
     first = _Row(operation=operation, action=main.action, resource=main.resource, when="")
     needs = []
@@ -177,7 +178,10 @@ def _asked(request: Request) -> tuple[str, Mapping[str, Any]]:
             told = json.loads(request.body or b"{}")
         except ValueError:
             told = {}
-        return target.rpartition(".")[2], told if isinstance(told, dict) else {}
+        parameters = told if isinstance(told, dict) else {}
+        if "QueueUrl" in parameters:  # ends with the queue's name
+            parameters["QueueUrl"] = str(parameters["QueueUrl"]).rpartition("/")[2]
+        return target.rpartition(".")[2], parameters
     form = dict(parse_qsl(request.body.decode("utf-8", "replace"))) or dict(request.query)
     path = request.target.partition("?")[0].rstrip("/").rpartition("/")[2]
     return form.get("Action", path), {name.partition(".")[0]: value for name, value in form.items()}

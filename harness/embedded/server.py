@@ -13,11 +13,11 @@ import threading
 import time
 from typing import Any
 
-import moto.s3.models
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 from harness.clock import ScaledClock
+from harness.embedded.adjusted import adjust
 from harness.embedded.guard import Guard
 from harness.embedded.principals import add_default_user, add_foreign_role
 from harness.embedded.switches import Behaviours
@@ -67,9 +67,7 @@ def serve(port: int, clock: ScaledClock, seed: int, switches: Behaviours, linger
         switches: Which sides are taken where AWS's documents leave a choice.
         linger_seconds: How long to go on without any request, in real time; None to end with standard input.
     """
-    vars(moto.s3.models)["utcnow"] = lambda: clock.now().replace(tzinfo=None)
-    # moto writes an access log of its own, and a wrong one (embedded-server notes in docs/architecture.md).
-    setattr(moto.s3.models.S3Backend, "log_incoming_request", lambda *_args: None)  # noqa: B010
+    adjust(clock)
     add_default_user()
     guard = Guard(_Dispatcher(create_backend_app), clock, seed, switches)
     try:

@@ -69,6 +69,13 @@ def trails() -> list[Any]:
     return [t for each in list(cloudtrail_backends[ACCOUNT_ID].values()) for t in each.trails.values()]
 
 
+def queue_notifications(bucket: str) -> list[Any]:
+    """Return moto's notifications of a bucket that go to queues."""
+    found = backend().buckets.get(bucket)
+    configuration = found.notification_configuration if found else None
+    return list(configuration.queue) if configuration else []
+
+
 def put_log_object(bucket: str, name: str, body: bytes, kind: str) -> bool:
     """Write a log object of a content type; False when the bucket is gone."""
     if not bucket_exists(bucket):

@@ -15,12 +15,28 @@ from importlib import resources
 from typing import Any
 
 from harness import catalogue
-from harness.model import ACTOR, CLOUDTRAIL, SERVER_ACCESS, Call, Level, Role
+from harness.channels.trail import OF_TRAIL
+from harness.model import (
+    ACTOR,
+    CLOUDTRAIL,
+    CLOUDTRAIL_CLOUDWATCH,
+    EVENT_CHANNELS,
+    EVENTBRIDGE,
+    S3_NOTIFICATION,
+    SERVER_ACCESS,
+    SERVER_ACCESS_CLOUDWATCH,
+    Call,
+    Level,
+    Role,
+)
 
 HOURS_PER_MONTH = 730.0
 _BYTES_PER_GB = 1024.0**3
 BYTES_PER_RECORD: Mapping[str, float] = {SERVER_ACCESS: 600.0, CLOUDTRAIL: 2000.0}
 """What a record takes in a log bucket, by estimate; a compressed trail file takes less."""
+_INGESTED = {SERVER_ACCESS_CLOUDWATCH: ("logs-vended", 1100.0), CLOUDTRAIL_CLOUDWATCH: ("logs-ingestion", 2000.0)}
+"""Items and bytes per record of log groups; the documented sample of an access record has 1,061 bytes."""
+_QUEUED = (EVENTBRIDGE, S3_NOTIFICATION)
 _WRITES = ("PUT", "POST")
 _READS_BY_POST = ("SelectObjectContent",)
 
@@ -86,14 +102,22 @@ def usage(
         for channel in channels:
             records = times * records_of(call, channel)
             stored_bytes += records * BYTES_PER_RECORD.get(channel, 0.0)
-            if channel == CLOUDTRAIL:
-                found[_event_item(call, further_copy=further_copy)] += records
+            if channel in _INGESTED:
+                item, size_bytes = _INGESTED[channel]
+                found[item] += records * size_bytes / _BYTES_PER_GB  # type: ignore[assignment]
+            if channel in _QUEUED:
+                found["sqs-request"] += records
+        of_trail = [channel for channel in channels if channel in OF_TRAIL]
+        if of_trail:  # one trail, however many channels it feeds
+            found[_event_item(call, further_copy=further_copy)] += times * records_of(call, of_trail[0])
     found["s3-storage"] = stored_bytes / _BYTES_PER_GB * hours / HOURS_PER_MONTH  # type: ignore[assignment]
     return found
 
 
 def _request_item(call: Call) -> str:
     """Return which request class a call is billed in (S3 pricing; a batch delete counts as the POST that it is)."""
+    if call.service == "sqs":
+        return "sqs-request"
     if call.service != "s3":
         return "s3-control" if call.service == "s3-control" else "other-requests"
     if call.method == "DELETE":
@@ -114,7 +138,7 @@ def records_of(call: Call, channel: str) -> int:
     no bucket.
     """
     in_log_buckets = call.role is Role.POLL
-    if channel == CLOUDTRAIL and not (in_log_buckets and _is_object_level(call)):
+    if channel in EVENT_CHANNELS and not (in_log_buckets and _is_object_level(call)):
         return call.expected.get(channel, 1)
     return 0 if in_log_buckets or call.service != "s3" else call.expected.get(channel, 1)
 

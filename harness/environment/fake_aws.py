@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.model import OperationModel
 
 from harness.targets.sessions import loopback_config
 
@@ -71,8 +72,13 @@ _SSE_S3 = (
     "</ApplyServerSideEncryptionByDefault></Rule>"
 )
 _ENFORCED = "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
-_DEFAULTS: Mapping[str, Answer] = {
+DEFAULTS: Mapping[str, Answer] = {
     "AssumeRole": Answer(_ASSUMED.encode()),
+    "CreateDelivery": Answer(b'{"delivery": {"id": "delivery-1"}}'),
+    "DescribeConfigurationTemplates": Answer(b'{"configurationTemplates": [{"service": "s3"}]}'),
+    "GetQueueUrl": Answer(b'{"QueueUrl": "https://sqs.us-east-1.amazonaws.com/111122223333/queue"}'),
+    "ReceiveMessage": Answer(b"{}"),
+    "LookupEvents": Answer(b"{}"),
     "ListAccessPoints": xml("ListAccessPointsResult", "<AccessPointList/>"),
     "CreateJob": xml("CreateJobResult", "<JobId>job-1</JobId>"),
     "GetAccessPoint": xml("GetAccessPointResult", "<Alias>s3lm-ap-0123456789abcdef-s3alias</Alias>"),
@@ -90,6 +96,7 @@ _DEFAULTS: Mapping[str, Answer] = {
     "UploadPartCopy": xml("CopyPartResult"),
     "CompleteMultipartUpload": xml("CompleteMultipartUploadResult"),
 }
+"""Enough of an answer for who reads it."""
 
 
 @cache
@@ -134,6 +141,7 @@ class FakeAws:
     sent: list[tuple[str, AWSPreparedRequest]] = field(default_factory=list)
     overrule: Callable[[str], Answer | None] = lambda _operation: None
     makes_up: bool = False
+    _outputs: dict[str, Any] = field(default_factory=dict)
 
     def session(self, region: str = "us-east-1") -> boto3.Session:
         """Return a session whose clients reach nothing but this object."""
@@ -154,15 +162,16 @@ class FakeAws:
         """Return the operations that were called, in order."""
         return [name for name, _ in self.made]
 
-    def _note(self, params: Mapping[str, Any], event_name: str, **_kwargs: Any) -> None:
-        self.made.append((event_name.split(".")[2], dict(params)))
+    def _note(self, params: Mapping[str, Any], model: OperationModel, **_kwargs: Any) -> None:
+        self.made.append((model.name, dict(params)))
+        self._outputs[model.name] = model.output_shape
 
     def _answer(self, request: AWSPreparedRequest, event_name: str, **_kwargs: Any) -> Any:
         _, service, operation = event_name.split(".")
         self.sent.append((operation, request))
-        respond = self.overrule(operation) or self.answers.get(operation, _DEFAULTS.get(operation))
+        respond = self.overrule(operation) or self.answers.get(operation, DEFAULTS.get(operation))
         if isinstance(respond, list):
-            respond = respond.pop(0) if respond else _DEFAULTS.get(operation)
+            respond = respond.pop(0) if respond else DEFAULTS.get(operation)
         if isinstance(respond, Exception):
             raise respond
         if respond is None:
@@ -179,20 +188,8 @@ class FakeAws:
             inner = f"<GetCallerIdentityResult>{arn}<Account>{self.account}</Account></GetCallerIdentityResult>"
             return xml("GetCallerIdentityResponse", inner)
         if "X-Amz-Target" in request.headers:
-            return Answer(json.dumps(_made_up(service, operation) if self.makes_up else {}).encode())
+            return Answer(json.dumps(_value(self._outputs[operation], 0) if self.makes_up else {}).encode())
         return xml(f"{operation}Response", f"<{operation}Result/>") if service in ("iam", "sts") else Answer()
-
-
-@cache
-def _made_up(service: str, operation: str) -> Any:
-    core = botocore.session.Session()
-    core.register_component("data_loader", _loader())
-    name = next(n for n in core.get_available_services() if _endpoint_name(core, n) == service)
-    return _value(core.get_service_model(name).operation_model(operation).output_shape, 0)
-
-
-def _endpoint_name(core: botocore.session.Session, name: str) -> str:
-    return core.get_service_model(name).service_id.hyphenize()
 
 
 def _value(shape: Any, depth: int) -> Any:

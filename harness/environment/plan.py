@@ -128,11 +128,10 @@ def plan_of(options: Options, target: Target) -> Plan:
     done = dry_run(
         selected,
         channels,
+        target,
+        options,
         account_id=account or _ANY_ACCOUNT,
-        region=target.region,
         run_id=f"{options.seed & 0xFFFFFFFF:08x}" if target.repeatable else _ANY_RUN_ID,
-        capabilities=target.capabilities | options.granted,
-        requester_role=options.requester_role,
     )
     waits = _waits(options, target, channels, done)
     gate_seconds = waits[0].expected_seconds

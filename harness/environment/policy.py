@@ -17,14 +17,16 @@ from typing import Any
 
 from harness.channels import Channel, Permission
 from harness.environment.site import PREFIX
-from harness.errors import ScenarioError
+from harness.errors import ScenarioError, UsageError
 from harness.scenario import Scenario, all_scenarios, permissions_of
 from harness.selection import Options, plan, selected_channels
 from harness.targets import Target
+from harness.targets.embedded import ACCOUNT_ID, EmbeddedTarget
 
 Document = dict[str, Any]
 MANAGED_POLICY_CHARACTERS = 6144
 """Of a managed policy, white space not counted (IAM User Guide, IAM and AWS STS quotas)."""
+_LONGEST_REGION = "ap-southeast-1"
 ACCOUNT, REGION = "ACCOUNT", "REGION"
 """What stands in a policy where account and Region were not given."""
 
@@ -126,6 +128,17 @@ def permissions_for(options: Options, target: Target) -> list[Permission]:
     return wanted
 
 
+def under_policy(target: Target, options: Options) -> Target:
+    """Return a target as somebody sees it who holds exactly the policy of a run with these options.
+
+    Raises:
+        UsageError: The target cannot be seen so.
+    """
+    if not isinstance(target, EmbeddedTarget):
+        raise UsageError("--least-privilege goes with --target embedded: elsewhere, use a role that has the policy")
+    return target.limited_to(documents(statements(permissions_for(options, target), ACCOUNT_ID, target.region)))
+
+
 def permissions(scenarios: Iterable[Scenario], channels: Iterable[Channel]) -> list[Permission]:
     """Return what a run of these scenarios needs: its buckets and role, what scenarios declare, what channels do.
 
@@ -218,5 +231,6 @@ def _document(made: list[Document]) -> Document:
 
 
 def size(document: Document) -> int:
-    """Return the size of a policy as IAM counts it, in characters."""
-    return len(json.dumps(document, separators=(",", ":")))
+    """Return the size of a policy in characters, as IAM counts; what is not filled in yet is as long as it can get."""
+    text = json.dumps(document, separators=(",", ":"))
+    return len(text.replace(f":{ACCOUNT}:", f":{'0' * 12}:").replace(f":{REGION}:", f":{_LONGEST_REGION}:"))

@@ -11,14 +11,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel, Permission
+from harness.channels.trail import MAX_TRAILS, OF_TRAIL
 from harness.environment.site import Site, code_of, refuse_expired
 from harness.errors import PreflightError, ScenarioError
 from harness.events import Checked
-from harness.model import CLOUDTRAIL, Call
+from harness.model import Call
 from harness.targets import Target
 
-TRAILS_PER_REGION = 5
-"""CloudTrail User Guide, Quotas; trails of an organization or of another Region that show here count too."""
 TOLERATED_SECONDS = 5.0
 _NAMED = 8
 REFUSED_SECONDS = 900.0
@@ -60,7 +59,7 @@ def preflight(
     if target.no_logs:
         yield Checked(name="logs", answer=f"{target.no_logs}: calls are executed, nothing is waited for", trouble=True)
     questions: dict[str, Callable[[], _Answer]] = {"clock": lambda: _clock(site, clock_offset)}
-    if any(channel.name == CLOUDTRAIL for channel in channels):
+    if any(channel.name in OF_TRAIL for channel in channels):
         questions["trails"] = lambda: _trails(site)
     if permissions:
         questions["permissions"] = lambda: _permissions(site, permissions)
@@ -176,21 +175,21 @@ def _trails(site: Site) -> _Answer:
     except (ClientError, BotoCoreError) as error:
         return _Answer(f"cannot be asked ({code_of(error)}); creating one will say", trouble=True)
     others = [trail for trail in trails if trail["Name"] != site.trail_name]
-    if len(others) >= TRAILS_PER_REGION:
+    if len(others) >= MAX_TRAILS:
         names = ", ".join(sorted(str(trail["Name"]) for trail in others))
         return _Answer(
-            f"{len(others)} of {TRAILS_PER_REGION} trails are taken in {site.region} ({names}): delete one, choose"
-            " another Region, or leave the channel out with --channels",
-            forbids=True,
+            f"{len(others)} of {MAX_TRAILS} trails are taken in {site.region} ({names}): delete one, or"
+            " choose another Region; channels that need a trail are left out",
+            trouble=True,
         )
     managing = [str(trail["Name"]) for trail in others if _takes_management_events(site, trail)]
     if managing:
         return _Answer(
-            f"{len(others)} of {TRAILS_PER_REGION}; {', '.join(managing)} takes management events already: those of"
+            f"{len(others)} of {MAX_TRAILS}; {', '.join(managing)} takes management events already: those of"
             " this run's trail are a further copy, which costs money (`s3logjam plan`)",
             trouble=True,
         )
-    return _Answer(f"{len(others)} of {TRAILS_PER_REGION}; none takes management events: this run's copy is free")
+    return _Answer(f"{len(others)} of {MAX_TRAILS}; none takes management events: this run's copy is free")
 
 
 def _takes_management_events(site: Site, trail: dict[str, Any]) -> bool:

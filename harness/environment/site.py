@@ -42,6 +42,8 @@ _OURS_ALREADY = {
     "TrailAlreadyExistsException",
     "EntityAlreadyExists",
     "AccessPointAlreadyOwnedByYou",
+    "ResourceAlreadyExistsException",
+    "ConflictException",
 }
 
 EXPIRED = {
@@ -151,6 +153,7 @@ class Site:
     cloudtrail: Any = field(init=False)
     iam: Any = field(init=False)
     s3control: Any = field(init=False)
+    _clients: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Without it, botocore presigns with Signature Version 2 in us-east-1.
@@ -158,6 +161,28 @@ class Site:
         self.cloudtrail = self.session.client("cloudtrail")
         self.iam = self.session.client("iam")
         self.s3control = self.session.client("s3control")
+
+    def client(self, service: str, attempts: int = 0) -> Any:
+        """Return a client of a further service, made once.
+
+        Args:
+            service: botocore's name of it.
+            attempts: How often a request is sent at most, the first time included; 0 for the session's own number.
+        """
+        if (service, attempts) not in self._clients:
+            config = Config(retries={"total_max_attempts": attempts}) if attempts else None
+            make: Any = self.session.client  # the stubs know no name that is not written out
+            self._clients[service, attempts] = make(service, config=config)
+        return self._clients[service, attempts]
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource in the run's account and Region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def source_buckets(self) -> list[str]:
+        """Return the source buckets that were made and are still there, as far as it is known."""
+        made = ((kind, name) for kind, name, state, _ in self.journal.resources() if state == "created")
+        return [name for kind, name in made if kind == "bucket" and name.startswith(self.source_prefix)]
 
     def bucket_name(self, kind: str) -> str:
         """Return a bucket name in the account's own namespace: no stranger can ever own it, before or after the run."""
@@ -192,6 +217,11 @@ class Site:
     def denied_role(self) -> str:
         """The role without any permission, whose calls are refused."""
         return f"{PREFIX}-{self.run_id}-denied"
+
+    @property
+    def denied_session(self) -> str:
+        """The session name under which the denied role is assumed, which its events carry."""
+        return f"{PREFIX}-{self.run_id}"
 
     @property
     def access_point(self) -> str:
@@ -236,7 +266,7 @@ class Site:
             reraise=True,
         ):
             with attempt, refusing_expired():
-                answer = sts.assume_role(RoleArn=arn, RoleSessionName=f"s3lm-{self.run_id}")["Credentials"]
+                answer = sts.assume_role(RoleArn=arn, RoleSessionName=self.denied_session)["Credentials"]
         secrets = answer["SecretAccessKey"], answer["SessionToken"]
         return Credentials(answer["AccessKeyId"], *secrets, expires_at=answer["Expiration"])
 
@@ -277,7 +307,7 @@ class Site:
         create: Callable[[], Any],
         finish: Callable[[], Any] = lambda: None,
         **detail: Any,
-    ) -> None:
+    ) -> Any:
         """Make a resource: journal the intent, do it, journal the deed. One that is made already is left as it is.
 
         Args:
@@ -287,17 +317,21 @@ class Site:
             finish: What may be done twice, after it.
             detail: What teardown needs to know of it.
 
+        Returns:
+            What ``create`` returns; None where it was made already.
+
         Raises:
             PreflightError: AWS refused; the message names the call and its error.
             CredentialsError: The credentials have expired.
         """
         before = self.journal.resource_state(kind, name)
         if before == "created":
-            return
+            return None
         self.journal.resource(kind, name, "intended", self.clock.now(), **detail)
         try:
+            made = None
             try:
-                create()
+                made = create()
             except ClientError as error:
                 if code_of(error) not in _OURS_ALREADY:
                     raise
@@ -311,6 +345,7 @@ class Site:
             raise PreflightError(f"cannot create {kind} {name}: {error}") from error
         self.journal.resource(kind, name, "created", self.clock.now(), **detail)
         self.on_created(kind, name)
+        return made
 
     @property
     def bucket_parameters(self) -> dict[str, Any]:

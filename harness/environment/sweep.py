@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.environment.find import Found
+from harness.environment.removal import Kind
 from harness.environment.site import Site, code_of, refuse_expired
-from harness.environment.teardown import KINDS, Kind, in_order, teardown
+from harness.environment.teardown import KINDS, in_order, teardown
 from harness.journal import Resource
 
 

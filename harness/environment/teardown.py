@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.environment import find
-from harness.environment.find import Find
+from harness.environment.removal import OF_CHANNELS, Kind
 from harness.environment.site import DIRECTORY_SUFFIX, PREFIX, Site, code_of, refuse_expired
 from harness.journal import Resource
 
@@ -25,28 +24,9 @@ _GONE = {
     "404",
     "TrailNotFoundException",
     "ResourceNotFoundException",
+    "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
 }
-Delete = Callable[[Site, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of resource, as the journal names it.
-
-    Attributes:
-        rank: What has a lower one is deleted before: what delivers, then what it watches, then where it delivers to.
-        delete: Deletes one by its name; an error that says that it is gone counts as success.
-        find: Finds those of any run, for ``sweep``.
-        names: What a run's name of it looks like, whole; the group ``run`` is the run id, ``ACCOUNT`` and ``REGION``
-            stand for those of the run.
-        tagged: Whether a run tags it in the same call that makes it: one without the tag is somebody else's.
-    """
-
-    rank: int
-    delete: Delete
-    find: Find = find.nothing
-    names: str = ""
-    tagged: bool = False
 
 
 def teardown(site: Site) -> list[str]:
@@ -160,5 +140,6 @@ KINDS: Mapping[str, Kind] = {
     ),
     "bucket": Kind(2, _delete_bucket, find.buckets, _BUCKET),
     "role": Kind(3, lambda site, name: site.iam.delete_role(RoleName=name), find.roles, rf"{_RUN}-[a-z]+", tagged=True),
+    **OF_CHANNELS,
 }
 """By the name that the journal has; log buckets, whatever else is added, come last."""

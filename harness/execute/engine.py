@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 
 from harness import catalogue
+from harness.catalogue.expected import expected
 from harness.channels import Channel
 from harness.clock import Clock
 from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired, refusing_expired
@@ -173,13 +174,17 @@ def execute(
             if failure and scenario.fails:
                 surroundings.share_no_longer()
             since_control += 1
-            yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
+            made = journal.next_call_number() - 1
+            yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure, calls_made=made)
     control.call()
 
 
 @dataclass(slots=True)
 class Control:
-    """A call that is known to be logged by every channel: its record shows that the channel was delivering."""
+    """A call that is known to be logged: its record shows that the channel was delivering.
+
+    A channel without data events gets a second one, which is a management event.
+    """
 
     recorder: Recorder
     surroundings: RunSurroundings
@@ -192,12 +197,23 @@ class Control:
         """
         where = self.surroundings
         where.begin(None)
-        expected = {c.name: int(awaited) for c in where.channels}
+        by_write, by_read = (self._expected(operation) for operation in ("PutObject", "GetBucketLocation"))
+        self._make(by_write, awaited, "put_object", Key=where.new_name("control"), Body=b"control")
+        if not all(by_write.values()):
+            self._make(by_read, awaited, "get_bucket_location")
+
+    def _make(self, by_channel: Mapping[str, int], awaited: bool, method: str, **parameters: Any) -> None:
+        expected = by_channel if awaited else dict.fromkeys(by_channel, 0)
+        client, bucket = self.surroundings.s3, self.surroundings.bucket
         # One that is refused shows nothing, and the next one may show more: it must not end the run. Credentials that
         # have expired do end it: without the last control call no absence could be established.
         made = self.recorder.purpose(Role.CONTROL, CONTROL_CELL, expected=expected)
         with suppress(ClientError, BotoCoreError), refusing_expired(), made:
-            where.s3.put_object(Bucket=where.bucket, Key=where.new_name("control"), Body=b"control")
+            getattr(client, method)(Bucket=bucket, **parameters)
+
+    def _expected(self, operation: str) -> dict[str, int]:
+        by_channel = expected(operation, 1, 1)
+        return {c.name: by_channel.get(c.name, 1) for c in self.surroundings.channels}
 
 
 @dataclass(slots=True)
@@ -273,7 +289,7 @@ class _Execution:
             Role.SUBJECT,
             self.scenario.cell,
             self.repeat,
-            expected=self.scenario.records.by_channel(),
+            expected=self.scenario.expected(),
             headers=self.scenario.how.headers,
             sent=sent,
         )

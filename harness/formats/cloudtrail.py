@@ -7,20 +7,18 @@ JSON in which it was delivered.
 from __future__ import annotations
 
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from hashlib import sha256
 
-from harness.model import CLOUDTRAIL, FieldValue, Parsed, Record, Reject
+from harness.formats.text import MAX_REJECT_BYTES, capped, clean, integer, number, time
+from harness.model import CLOUDTRAIL, FieldValue, Ours, Parsed, Record, Reject
 
 MAX_DECOMPRESSED_BYTES = 256 * 2**20  # AWS writes at most 50 MB a file (CloudTrail User Guide, quotas, April 2026)
 MAX_DEPTH = 64  # levels; far above any S3 record, far below every Python's recursion limit
 MAX_PATH_CHARS = 16 * 2**20  # sum of one record's dotted paths; a long key over many leaves would multiply
 MAX_BROKEN = 1000  # entries; more of them are no log, and each costs the decoder a look at all the text before it
-MAX_REJECT_BYTES = 8192
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 256  # inflates to 264 kB at most, which is also what may be lost before a damaged byte
@@ -41,11 +39,12 @@ class _Broken(str):
 _CUT = _Broken("truncated")
 
 
-def parse(data: bytes, *, compressed: bool | None = None) -> Parsed:
+def parse(data: bytes, ours: Ours | None = None, *, compressed: bool | None = None) -> Parsed:
     """Parse one log file: ``{"Records": […]}``, a bare list, or one record or file a line.
 
     Args:
         data: The bytes of the file.
+        ours: Which events to read, of those that are any; None for all. A trail shows the whole account.
         compressed: Whether they are gzip; None looks at the first two bytes.
 
     Returns:
@@ -57,23 +56,26 @@ def parse(data: bytes, *, compressed: bool | None = None) -> Parsed:
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")
     records: list[Record] = []
     rejects: list[Reject] = []
-    cut_text = ""
+    cut_text, foreign = "", 0
     for offset, (raw, value) in enumerate(_entries(text)):
         if value is _CUT:
             problem, cut_text = problem or _CUT, raw
+            continue
+        if ours and _text(value, "eventName") and not ours(raw, _text(value, "requestID")):
+            foreign += 1
             continue
         entry = _record(raw, value, offset)
         if isinstance(entry, Record):
             records.append(entry)
         else:
             rejects.append(entry)
-    if not (problem or records or rejects or text.strip()):
+    if not (problem or text.strip()):
         problem = "the file is empty"
     if problem:
-        place = len(records) + len(rejects) if text else None
+        place = len(records) + len(rejects) + foreign if text else None
         unread = cut_text if text else data[:MAX_REJECT_BYTES].decode("utf-8", "backslashreplace")
-        rejects.append(_reject(f"{problem}: {len(records)} records recovered", unread, place))
-    return Parsed(tuple(records), tuple(rejects))
+        rejects.append(_reject(f"{problem}: {len(records) + foreign} records recovered", unread, place))
+    return Parsed(tuple(records), tuple(rejects), foreign)
 
 
 def _inflate(data: bytes) -> tuple[bytes, str]:
@@ -100,15 +102,7 @@ def _inflate(data: bytes) -> tuple[bytes, str]:
     return b"".join(parts), f"{surplus} bytes after the end of the gzip data" if surplus else ""
 
 
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) < 19 else digits  # SQLite's INTEGER, and int() refuses more than 4300 digits
-
-
-def _number(digits: str) -> float | str:
-    return value if math.isfinite(value := float(digits)) else digits
-
-
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=str)
+_DECODER = json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=str)
 
 
 def _entries(text: str) -> Iterator[tuple[str, object]]:
@@ -187,7 +181,7 @@ def _record(raw: str, value: object, offset: int) -> Record | Reject:
     return Record(
         channel=CLOUDTRAIL,
         name=name,
-        event_time=_event_time(_text(value, "eventTime")),
+        event_time=time(_text(value, "eventTime")),
         request_id=_text(value, "requestID"),
         host_id=_text(extra, *_HOST_ID_NAMES) or _text(value.get("responseElements"), *_HOST_ID_NAMES),
         identity=_text(value, "eventID") or sha256(raw.encode()).hexdigest()[:32],
@@ -227,20 +221,15 @@ def _flatten(record: dict[str, object]) -> dict[str, FieldValue] | None:
                 children = [(f"{path}[{i}]", child, depth + 1) for i, child in enumerate(value)]
             else:
                 dot = "." if depth else ""
-                children = [(f"{path}{dot}{_clean(key)}", child, depth + 1) for key, child in value.items()]
+                children = [(f"{path}{dot}{clean(key)}", child, depth + 1) for key, child in value.items()]
             stack.extend(reversed(children))
         elif isinstance(value, str):
-            fields.setdefault(path, _clean(value))
+            fields.setdefault(path, clean(value))
         elif value is None or isinstance(value, (bool, int, float)):
             fields.setdefault(path, value)
         else:
             fields.setdefault(path, "{}" if isinstance(value, dict) else "[]")
     return fields
-
-
-def _clean(text: str) -> str:
-    """Spell out lone surrogates (JSON's ``\\ud800``), which neither SQLite nor a UTF-8 file can hold."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(value: object, *names: str) -> str | None:
@@ -249,7 +238,7 @@ def _text(value: object, *names: str) -> str | None:
         for name in names:
             found = value.get(name)
             if isinstance(found, str) and found:
-                return _clean(found)
+                return clean(found)
     return None
 
 
@@ -261,16 +250,5 @@ def _bucket_of(resources: object) -> str | None:
     return None
 
 
-def _event_time(text: str | None) -> datetime | None:
-    if text is None or len(text) < len("2026-01-01T00:00"):
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def _reject(reason: str, raw: str, offset: int | None) -> Reject:
-    capped = raw[:MAX_REJECT_BYTES].encode()[:MAX_REJECT_BYTES].decode("utf-8", "ignore")
-    return Reject(channel=CLOUDTRAIL, reason=reason, raw=capped, offset=offset)
+    return Reject(channel=CLOUDTRAIL, reason=reason, raw=capped(raw), offset=offset)

@@ -26,7 +26,7 @@ from harness.analyse.verify import Check, Seen, check_table
 from harness.catalogue import documented
 from harness.errors import JournalError
 from harness.model import Level, Verdict
-from harness.report import Result
+from harness.report import Result, without_channels
 from harness.report.delay import DELAY_NAMES, LOSS_NAMES, NOTES, clock_text, delay_rows
 from harness.report.html_delay import curves, table, timeline
 from harness.report.html_details import claim, details, inert
@@ -87,7 +87,7 @@ def page(result: Result, drift: DiffResult | None = None) -> str:
             data=_packed(json.dumps(data, separators=(",", ":")).encode()),
             headline=result.headline,
             facts=facts(result),
-            sentence=sentence(result.cells),
+            sentence=_verdict(result),
             figures=figures(result, delays, shown),
             verdicts=[(CODE[v], SIGN[v], v.value) for v in Verdict],
             levels=[level.value for level in Level],
@@ -95,7 +95,7 @@ def page(result: Result, drift: DiffResult | None = None) -> str:
             channels=channels,
             channel_lines=channel_lines(result),
             groups=groups(result),
-            delay_names=("channel", "region", "class", "calls", *DELAY_NAMES, *LOSS_NAMES),
+            delay_names=("channel", "region", "class", "calls", *DELAY_NAMES, *LOSS_NAMES, "without a number"),
             delay_rows=table(delays),
             delay_notes=NOTES,
             clock=clock_text(clock_offset(result.calls)),
@@ -108,6 +108,12 @@ def page(result: Result, drift: DiffResult | None = None) -> str:
             all_rejects=len(result.rejects),
         )
     )
+
+
+def _verdict(result: Result) -> str:
+    """Return what came of the run in a sentence, also where it had no channels."""
+    why = without_channels(result.facts)
+    return f"Nothing was measured: {why}. executions.csv says how the calls ended." if why else sentence(result.cells)
 
 
 def _checks(seen: Seen) -> dict[str, list[Check]]:

@@ -35,6 +35,7 @@ def write(result: Result) -> list[Path]:
         path.write_text(f"> {markdown_cell(result.headline)}\n\n# Coverage matrix\n\n{told}\n", "utf-8")
         return [path]
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
+    unstamped = result.facts.get("without_arrival_stamps", ())
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in result.cells:
         rows.setdefault((cell.operation, cell.variant), {})[cell.channel] = cell
@@ -44,7 +45,7 @@ def write(result: Result) -> list[Path]:
     for (operation, variant), cells in rows.items():
         known = catalogue.find(operation)
         twin = f" (same wire form as {', '.join(known.twins)})" if known and known.twins else ""
-        shown = " | ".join(_cell(cells[c]) for c in channels if c in cells)
+        shown = " | ".join(_cell(cells[c], c in unstamped) for c in channels if c in cells)
         lines.append(f"| {markdown_cell(operation)}{twin} | {markdown_cell(variant)} | {shown} |")
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return [path]
@@ -56,10 +57,11 @@ def _counts(result: Result) -> str:
     return f"{len(result.cells)} cells: {told}. botocore {result.facts['botocore']}, seed {result.facts['seed']}."
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, unstamped: bool) -> str:
     parts = [_SIGN[cell.verdict], ", ".join(f"`{_code(name)}`" for name in cell.names)]
     if cell.delay:
-        parts.append(f"after {span(cell.delay.median_seconds)}")
+        # Without a stamp, it came some time before a poll saw it.
+        parts.append(f"{'within' if unstamped else 'after'} {span(cell.delay.median_seconds)}")
     if cell.reason:
         parts.append(markdown_cell(cell.reason))
     return " ".join(part for part in parts if part)

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 from offline import ACCOUNT, REGION, T0, seconds
 
-from harness.channels import channels
+from harness.channels import DEFAULT, channels
 from harness.channels.log_objects import OVERLAP, LogFolder, new_objects
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
@@ -203,7 +203,7 @@ def test_one_object_that_may_not_be_read_does_not_hide_those_after_it_for_good(
     assert {f"s3://{site.log_bucket}/{flat(T0 + seconds(n))}" for n in (1, 2)} <= names
 
 
-@pytest.mark.parametrize("name", list(channels()))
+@pytest.mark.parametrize("name", DEFAULT)
 def test_both_channels_find_files_that_are_named_as_aws_names_them(
     name: str, site: Site, logs: LogBucket, clock: FakeClock
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from offline import ACCOUNT
 
 from harness.channels import channels
-from harness.channels.cloudtrail import selectors
+from harness.channels.trail import selectors
 from harness.environment.fake_aws import FakeAws
 from harness.environment.site import Site
 

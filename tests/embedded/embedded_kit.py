@@ -249,7 +249,7 @@ class World:
         try:
             yield Trail(self, name, bucket)
         finally:
-            client.stop_logging(Name=name)
+            client.delete_trail(Name=name)  # there may be five at once
 
     def host(self, bucket: str) -> str:
         """Return a bucket's virtual host name."""

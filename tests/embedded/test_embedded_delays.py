@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from embedded_kit import Trail, World, line_time, running_world, selector, split_line
 
-from harness.embedded.delivery import CLOUDTRAIL_DELAY, SERVER_ACCESS_DELAY, DelayModel
+from harness.embedded.delays import CLOUDTRAIL_DELAY, SERVER_ACCESS_DELAY, DelayModel
 
 # Slower than the other tests' clock, so that a batch window holds several requests: two minutes last 17 ms.
 FACTOR = 7200.0
@@ -77,7 +77,8 @@ def draws_without_a_trail(seed: int) -> dict[str, list[float]]:
         source, _log_bucket = world.logged_bucket()
         for number in range(5):
             world.s3.put_object(Bucket=source, Key=str(number), Body=b"")
-        return {"server-access": [entry["drawn_delay_seconds"] for entry in world.ledger()]}
+        lines = [entry for entry in world.ledger() if entry["channel"] == "server-access"]
+        return {"server-access": [entry["drawn_delay_seconds"] for entry in lines]}
 
 
 @pytest.fixture(scope="module")

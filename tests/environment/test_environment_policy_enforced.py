@@ -38,7 +38,14 @@ ROWS = plan((), (), EmbeddedTarget(seed=1), 1)
 SELECTED = [scenario.all_scenarios()[cell] for cell, (repeats, _) in ROWS.items() if repeats]
 ALL = [make() for make in channels().values()]
 WANTED = policy.permissions(SELECTED, ALL)
-ACTIONS = sorted({action for each in WANTED for action in each.actions})
+UNSEEN = {
+    "events:DisableRule": "only when the setting up of a channel fails half-way",
+    "logs:DescribeDeliveries": "only after a crash between a call and the journal",
+    "logs:DescribeLogGroups": "AWS asks for it, the embedded server does not",
+    "logs:DescribeResourcePolicies": "AWS asks for it, the embedded server does not",
+    "logs:PutResourcePolicy": "AWS asks for it, the embedded server does not",
+}
+ACTIONS = sorted({action for each in WANTED for action in each.actions if action not in UNSEEN})
 OWN = len(policy.permissions([], []))
 NEEDED = {s.cell: {a for each in policy.permissions([s], [])[OWN:] for a in each.actions} for s in SELECTED}
 
@@ -113,10 +120,20 @@ class Part:
                 return f"{event.cell}: {event.failure}"
         return ""
 
+    def poll(self) -> str:
+        """Look for records once; returns what goes wrong."""
+        self.journal.note("caller_arn", "arn:aws:iam::123456789012:user/limited")
+        try:
+            for channel in self.watched:
+                list(channel.poll(self.site, self.target.clock.now(), set()))
+        except ClientError as error:
+            return f"poll: {error}"
+        return ""
+
     def whole(self, selected: Sequence[Scenario]) -> str:
         """Provision, execute, tear down; returns what goes wrong first."""
         left = lambda: "; ".join(f"teardown: {each}" for each in teardown(self.site))  # noqa: E731
-        return self.provision() or self.execute(selected) or left()
+        return self.provision() or self.execute(selected) or self.poll() or left()
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +174,10 @@ def test_without_one_action_something_is_lost(number: int, action: str, limited:
     needing, watching = affected(action)
     problem = limited.part.execute(needing) if needing else ""
     if not problem:
-        problem = Part(limited.part.target, tmp_path, f"{number:08x}", watching).whole(needing)
+        part = Part(limited.part.target, tmp_path, f"{number:08x}", watching)
+        problem = part.whole(needing)
+        limited.holds(documents())
+        teardown(part.site)  # there may be five trails at once
     assert "AccessDenied" in problem or "403" in problem, problem or "nothing is lost"
 
 
@@ -168,3 +188,13 @@ def test_with_all_actions_nothing_is_lost(action: str, limited: Limited, tmp_pat
     needing, watching = affected(action)
     assert not limited.part.execute(needing)
     assert not Part(limited.part.target, tmp_path, f"a{ACTIONS.index(action):07x}", watching).whole(needing)
+
+
+def test_a_run_under_exactly_the_printed_policy_succeeds(full_run: Path) -> None:
+    """``full_run`` is one: everything was executed as it should, collected, and deleted."""
+    with Journal(full_run / FILE_NAME) as journal:
+        assert ":user/s3lm-limited-" in journal.fact("caller_arn")
+        assert {state for state, _ in journal.executions().values()} == {"done"}
+        assert len(journal.executions()) >= len(SELECTED)
+        assert journal.records()
+        assert {state for *_, state, _ in journal.resources()} == {"deleted"}

@@ -96,7 +96,7 @@ def test_the_terminal_obeys_no_answer_of_a_server(text: str) -> None:
 def test_every_report_of_a_run_without_channels_says_that_there_are_none(tmp_path: Path) -> None:
     paths = write_all(a_run(tmp_path, an_execution()))
     assert tmp_path / "executions.csv" in paths
-    for name in ("matrix.md", "delay.md", "logjam-tables.md"):
+    for name in ("matrix.md", "delay.md", "logjam-tables.md", "report.html"):
         assert "it delivers none" in (tmp_path / name).read_text("utf-8")
     assert len((tmp_path / "matrix.csv").read_text("utf-8").splitlines()) == 1
 

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.cli import main
 from harness.errors import ExitCode, TargetError, UsageError
 from harness.targets.choice import TargetName, Wanted, reopened, target_for
 from harness.targets.embedded import ACCESS_KEY_ID
@@ -245,3 +247,14 @@ def test_a_run_on_it_is_taken_up_where_it_was_begun(endpoint: FakeEndpoint) -> N
         facts = {"target": "localstack", "region": target.region, "reach": target.reach()}
     again = reopened(facts)
     assert (again.reach(), again.region) == (target.reach(), "eu-central-1")
+
+
+def test_delays_are_not_measured_where_no_record_will_come(
+    endpoint: FakeEndpoint, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("harness.cli.signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as caught:
+        main(["heartbeat", "--target", "localstack", "--endpoint-url", endpoint.url, "--results", str(tmp_path)])
+    assert caught.value.code == ExitCode.USAGE
+    assert "nothing to measure: LocalStack delivers neither" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -48,7 +48,9 @@ themeButton.addEventListener("click", () => {
   try { localStorage.setItem("s3logjam-theme", theme); } catch { /* then it is not remembered */ }
   setTheme(theme);
 });
-prefersDark.addEventListener("change", () => setTheme(prefersDark.matches ? "dark" : "light"));
+prefersDark.addEventListener("change", () => {
+  if (!kept("s3logjam-theme")) setTheme(prefersDark.matches ? "dark" : "light");
+});
 
 // ---- matrix: filters -------------------------------------------------------------------------------------------------
 

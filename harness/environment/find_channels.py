@@ -1,0 +1,82 @@
+"""Finds what the channels of runs have made by its name, as ``find`` does for buckets, trails and roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from harness.environment.find import Found, roles
+from harness.environment.site import PREFIX, TAG_KEY, Site, code_of
+
+_START = f"{PREFIX}-"
+_NOT_THERE = ("NotImplemented", "InternalFailure", "UnknownOperationException")
+"""What emulators answer for services that they do not have."""
+
+
+def _all(site: Site, service: str, operation: str, members: str, **asked: Any) -> Iterator[dict[str, Any]]:
+    try:
+        for page in site.client(service).get_paginator(operation).paginate(**asked):
+            yield from page.get(members, [])
+    except ClientError as error:
+        if code_of(error) not in _NOT_THERE:
+            raise
+
+
+def rules(site: Site) -> Iterator[Found]:
+    """Find rules of the default bus."""
+    for rule in _all(site, "events", "list_rules", "Rules", NamePrefix=_START):
+        yield Found(name=rule["Name"])
+
+
+def log_groups(site: Site) -> Iterator[Found]:
+    """Find log groups under both prefixes that runs use."""
+    for prefix in (f"/aws/vendedlogs/s3/{_START}", f"/{PREFIX}/"):
+        for group in _all(site, "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+            made_at = datetime.fromtimestamp(group["creationTime"] / 1000, UTC) if "creationTime" in group else None
+            yield Found(name=group["logGroupName"], made_at=made_at)
+
+
+def deliveries(site: Site) -> Iterator[Found]:
+    """Find deliveries, under the names of their sources."""
+    for each in _all(site, "logs", "describe_deliveries", "deliveries"):
+        if str(each.get("deliverySourceName")).startswith(_START):
+            yield Found(name=each["deliverySourceName"], tag=each.get("tags", {}).get(TAG_KEY))
+
+
+def delivery_sources(site: Site) -> Iterator[Found]:
+    """Find delivery sources."""
+    for each in _all(site, "logs", "describe_delivery_sources", "deliverySources"):
+        if each["name"].startswith(_START):
+            yield Found(name=each["name"], tag=each.get("tags", {}).get(TAG_KEY))
+
+
+def delivery_destinations(site: Site) -> Iterator[Found]:
+    """Find delivery destinations."""
+    for each in _all(site, "logs", "describe_delivery_destinations", "deliveryDestinations"):
+        if each["name"].startswith(_START):
+            yield Found(name=each["name"], tag=each.get("tags", {}).get(TAG_KEY))
+
+
+def queues(site: Site) -> Iterator[Found]:
+    """Find queues."""
+    try:
+        for page in site.client("sqs").get_paginator("list_queues").paginate(QueueNamePrefix=_START):
+            for url in page.get("QueueUrls", []):
+                yield Found(name=url.rpartition("/")[2])
+    except ClientError as error:
+        if code_of(error) not in _NOT_THERE:
+            raise
+
+
+def role_policies(site: Site) -> Iterator[Found]:
+    """Find the inline policy that the trail's role has, under the name of the role, which is its own too."""
+    for role in roles(site):
+        if role.name.endswith("-ct") and role.name in _policies(site, role.name):
+            yield role
+
+
+def _policies(site: Site, role: str) -> list[str]:
+    return list(site.iam.list_role_policies(RoleName=role).get("PolicyNames", []))
