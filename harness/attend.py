@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from harness.analyse.cases import DiffResult
 from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError, UsageError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
 from harness.journal import FILE_NAME, Journal
 from harness.report import without_channels
+from harness.report.outcome import of_run
 from harness.report.terminal import Terminal, show_matrix, show_summary
 from harness.run import FINISHED, Run, forget
 from harness.targets.choice import reopened
 
 
 def attend(
-    run: Run, screen: Console, *, rows: bool = True, against: Path | None = None, known: Path | None = None
+    run: Run,
+    screen: Console,
+    *,
+    rows: bool = True,
+    against: Path | None = None,
+    known: Path | None = None,
+    tell: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> ExitCode:
     """Do what is left to do of a run, show its result, and compare it with a baseline if there is one.
 
@@ -28,6 +37,7 @@ def attend(
         rows: Whether to print the whole matrix, not only the summary.
         against: A baseline, or another run.
         known: Known deviations from it.
+        tell: Takes the result as a document, which is then not shown on the screen.
 
     Raises:
         UsageError: A baseline is given, and no records will come that could be compared with it.
@@ -36,6 +46,7 @@ def attend(
     if against is not None and why:
         run.close()
         raise UsageError(f"there is nothing to compare with a baseline ({why}): leave --baseline out")
+    found: DiffResult | None = None
     pending = failed = 0
     code = ExitCode.OK
     try:
@@ -52,7 +63,7 @@ def attend(
         done = run.journal.fact("stage") == FINISHED
     finally:
         run.close()
-    if run.result is not None:
+    if run.result is not None and tell is None:
         (show_matrix if rows and done else show_summary)(screen, run.result)
     if code is ExitCode.OK and pending:
         screen.print(Text("The deadline passed with records still pending: try a longer --deadline.", style="yellow"))
@@ -71,8 +82,11 @@ def attend(
         found = hold(against, run.folder, known)
         if run.result is not None:
             html.write(run.result, found)
-        show(screen, found)
+        if tell is None:
+            show(screen, found)
         code = found.exit_code
+    if tell is not None and run.result is not None:
+        tell(of_run(run.result, code, rows=rows and done, not_as_meant=failed, drift=found))
     return code
 
 

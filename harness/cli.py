@@ -6,14 +6,15 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich import box
@@ -42,10 +43,11 @@ class ListOutput(StrEnum):
 
     TABLE = "table"
     MARKDOWN = "markdown"
+    JSON = "json"
 
 
 class TextOutput(StrEnum):
-    """Forms of ``verify``."""
+    """Forms of most commands."""
 
     TEXT = "text"
     JSON = "json"
@@ -102,6 +104,10 @@ EndpointOption = Annotated[
     typer.Option(help="LocalStack: its endpoint; AWS_ENDPOINT_URL, LOCALSTACK_HOST or localhost:4566 by default."),
 ]
 
+OutputOption = Annotated[
+    TextOutput, typer.Option("--output", help="Text, or one JSON document; progress is then on standard error.")
+]
+
 
 def duration(text: str) -> timedelta:
     """Read ``90s``, ``45m``, ``6h``, ``2d`` or a sum like ``1h30m``."""
@@ -153,7 +159,10 @@ def run(
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
     channels: Annotated[
-        list[str] | None, typer.Option(help="Channels to measure: server-access, cloudtrail; all by default.")
+        list[str] | None,
+        typer.Option(
+            help="Channels to measure: server-access and cloudtrail by default; all for all seven, none for none."
+        ),
     ] = None,
     operations: Annotated[
         list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl'. May be repeated.")
@@ -208,10 +217,11 @@ def run(
     ] = None,
     known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
-    By default: all 116 operations in all their variants, both channels, the embedded target, in about a minute.
+    By default: all 116 operations in all their variants, two channels, the embedded target, in about a minute.
     results/README.md explains the files.
 
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
@@ -254,11 +264,12 @@ def run(
     if len(regions) > 1:
         from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
 
-        _agree(options, [replace(wanted, region=each) for each in regions], yes)
-        arguments = several.without(context.obj, "--region", "--results")
-        raise typer.Exit(several.run([*arguments, "--yes"], regions, results, target.value))
-    _agree(options, [wanted], yes)
-    _execute(options, wanted, matrix, baseline, known, least_privilege=least_privilege)
+        _agree(options, [replace(wanted, region=each) for each in regions], yes, output)
+        arguments = [*several.without(context.obj, "--region", "--results"), "--yes"]
+        as_json = output is TextOutput.JSON
+        raise typer.Exit(several.run(arguments, regions, results, target.value, as_json=as_json))
+    _agree(options, [wanted], yes, output)
+    _execute(options, wanted, output, matrix, baseline, known, least_privilege=least_privilege)
 
 
 @app.command()
@@ -271,7 +282,10 @@ def heartbeat(
     region: Annotated[str | None, typer.Option(help="Region; the profile's by default, us-east-1 elsewhere.")] = None,
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
-    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Repeats delays and names of an embedded run exactly.")] = 1,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
     factor: Annotated[
@@ -280,6 +294,7 @@ def heartbeat(
     detach: DetachOption = False,
     yes: YesOption = False,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Measure delivery delay alone, for hours or days, with few calls: one object put and one bucket read in turn.
 
@@ -312,11 +327,17 @@ def heartbeat(
         factor=factor,
         detached=detach,
     )
-    _agree(options, [wanted], yes)
-    _execute(options, wanted, needs_records=True)
+    _agree(options, [wanted], yes, output)
+    _execute(options, wanted, output, needs_records=True)
 
 
-def _agree(options: Options, wanted: Sequence[Wanted], yes: bool) -> None:
+def _print(document: Mapping[str, Any]) -> None:
+    from harness.report.outcome import as_text  # noqa: PLC0415 - pandas loads slowly
+
+    typer.echo(as_text(document))
+
+
+def _agree(options: Options, wanted: Sequence[Wanted], yes: bool, output: TextOutput) -> None:
     """Show what a run on a real target would do, and ask; end where the answer is no.
 
     Raises:
@@ -332,19 +353,21 @@ def _agree(options: Options, wanted: Sequence[Wanted], yes: bool) -> None:
         with target_for(each) as target:
             options.check_account(target)
             plans.append(plan_of(options, target))
-    typer.echo(planned.as_text(plans))
+    aside = output is TextOutput.JSON
+    typer.echo(planned.as_text(plans), err=aside)
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on: say --yes if the plan is what you want")
-    if not typer.confirm("Create this, in this account, and go on?"):
-        typer.echo("Nothing was created.")
+    if not typer.confirm("Create this, in this account, and go on?", err=aside):
+        typer.echo("Nothing was created.", err=aside)
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _execute(
     options: Options,
     wanted: Wanted,
+    output: TextOutput,
     show_rows: bool = True,
     against: Path | None = None,
     known: Path | None = None,
@@ -368,7 +391,9 @@ def _execute(
             from harness.environment.policy import under_policy  # noqa: PLC0415
 
             target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
-        code = attend(Run(options, target), console(), rows=show_rows, against=against, known=known)
+        tell = _print if output is TextOutput.JSON else None
+        screen = console(stderr=tell is not None)
+        code = attend(Run(options, target), screen, rows=show_rows, against=against, known=known, tell=tell)
     raise typer.Exit(code)
 
 
@@ -377,7 +402,7 @@ def _on_each_region(context: typer.Context, run_path: Path) -> None:
     from harness.regions import on_each  # noqa: PLC0415 - pandas loads slowly
 
     options = [argument for argument in context.obj[1:] if argument != str(run_path)]
-    code = on_each(context.obj[0], run_path, options)
+    code = on_each(context.obj[0], run_path, options, as_json=context.params.get("output") is TextOutput.JSON)
     if code is not None:
         raise typer.Exit(code)
 
@@ -391,6 +416,7 @@ def resume(
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Profile to use instead of the one it was begun with.")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Go on with a run that was detached, interrupted or killed: from another terminal, on another day.
 
@@ -416,7 +442,8 @@ def resume(
         scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
     with reopened(facts, profile) as target:
         one = Run.taken_up(folder, target, duration(until) if until else None)
-        raise typer.Exit(attend(one, console(), rows=matrix))
+        tell = _print if output is TextOutput.JSON else None
+        raise typer.Exit(attend(one, console(stderr=tell is not None), rows=matrix, tell=tell))
 
 
 @app.command()
@@ -458,6 +485,7 @@ def teardown(
     region: Annotated[str | None, typer.Option(help="Sweep: the Region, the profile's by default.")] = None,
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Delete what a run has created, from its journal alone, in any state and as often as you like.
 
@@ -470,6 +498,7 @@ def teardown(
     """
     from harness.report.terminal import console  # noqa: PLC0415 - pandas loads slowly
 
+    tell = _print if output is TextOutput.JSON else None
     of_a_sweep = {"--run-id": run_id, "--older-than": older_than, "--yes": yes, "--target": target}
     of_a_sweep |= {"--account": account, "--region": region, "--role": role, "--endpoint-url": endpoint_url}
     if not sweep:
@@ -481,7 +510,13 @@ def teardown(
 
         path = run_path or Path("results/latest")
         _on_each_region(context, path)
-        raise typer.Exit(tear_down(run_folder(path).resolve(), console(), profile))
+        folder = run_folder(path).resolve()
+        code = tear_down(folder, console(stderr=tell is not None), profile)
+        if tell:
+            from harness.report.outcome import of_teardown  # noqa: PLC0415
+
+            tell(of_teardown(folder, code))
+        raise typer.Exit(code)
     if run_path:
         raise UsageError(
             f"--sweep is for lost journals; `s3logjam teardown {run_path}` deletes what that run has created"
@@ -491,10 +526,12 @@ def teardown(
     from harness.sweep import sweep as clean  # noqa: PLC0415
 
     age = duration(older_than) if older_than else None
-    ask = (lambda _question: True) if yes else typer.confirm if sys.stdin.isatty() else None
+    ask = (lambda _question: True) if yes else partial(typer.confirm, err=bool(tell)) if sys.stdin.isatty() else None
     wanted = Wanted(name=target, profile=profile, region=region, role_arn=role, endpoint_url=endpoint_url)
     with target_for(wanted) as place:
-        raise typer.Exit(clean(place, console(), account=account, run_id=run_id, older_than=age, confirm=ask))
+        screen = console(stderr=tell is not None)
+        code = clean(place, screen, account=account, run_id=run_id, older_than=age, confirm=ask, tell=tell)
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -505,7 +542,10 @@ def plan(
     region: RegionOption = None,
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
-    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+    ] = None,
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
@@ -586,7 +626,10 @@ def _account(text: str | None) -> str | None:
 @app.command()
 def policy(
     target: Annotated[TargetName, typer.Option(help="Where the run would be.")] = TargetName.AWS,
-    channels: Annotated[list[str] | None, typer.Option(help="Channels to measure; all by default.")] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+    ] = None,
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
@@ -629,7 +672,7 @@ def list_(
     operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
     variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
     scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
-    output: Annotated[ListOutput, typer.Option(help="A table for the terminal, or Markdown.")] = ListOutput.TABLE,
+    output: Annotated[ListOutput, typer.Option(help="A table for the terminal, Markdown, or JSON.")] = ListOutput.TABLE,
 ) -> None:
     """List the operations of the installed botocore, with their scenarios and what the embedded target can serve.
 
@@ -645,6 +688,11 @@ def list_(
         from harness.report.rows_md import rows_table  # noqa: PLC0415
 
         typer.echo(rows_table(rows))
+        return
+    if output is ListOutput.JSON:
+        from harness.report.outcome import of_list  # noqa: PLC0415 - pandas loads slowly
+
+        _print(of_list(rows, EmbeddedTarget.name, NOTE))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("operation", "variant", "level", "form", "state"):
@@ -677,6 +725,7 @@ def report(
         Path | None, typer.Option(help="A baseline or run: report.html shows what differs from it.")
     ] = None,
     known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too.
 
@@ -687,7 +736,13 @@ def report(
     if html:
         from harness.page import write_page  # noqa: PLC0415 - pandas loads slowly
 
-        typer.echo(f"Wrote {write_page(run_path, baseline, known)}: open it in a browser.")
+        page = write_page(run_path, baseline, known)
+        if output is TextOutput.JSON:
+            from harness.report.outcome import of_page  # noqa: PLC0415
+
+            _print(of_page(run_path, page))
+            return
+        typer.echo(f"Wrote {page}: open it in a browser.")
         return
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
     from harness.results import run_folder  # noqa: PLC0415
@@ -701,6 +756,11 @@ def report(
         from harness.page import write_page  # noqa: PLC0415
 
         write_page(folder, baseline, known)
+    if output is TextOutput.JSON:
+        from harness.report.outcome import of_run  # noqa: PLC0415
+
+        _print(of_run(result, rows=matrix))
+        return
     (show_matrix if matrix else show_summary)(console(), result)
 
 
@@ -813,23 +873,36 @@ def lint(
 def baseline(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("baseline.json"),
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Write what `diff` needs of a run into one reviewable file: no account ids, nothing that differs between runs."""
     from harness.report.baseline import write  # noqa: PLC0415 - pandas loads slowly
     from harness.report.snapshots import load  # noqa: PLC0415
 
-    typer.echo(f"Wrote {write(load(run_path), out)}.")
+    written = write(load(run_path), out)
+    if output is TextOutput.JSON:
+        from harness.report.outcome import of_baseline  # noqa: PLC0415
+
+        _print(of_baseline(written))
+        return
+    typer.echo(f"Wrote {written}.")
 
 
 @app.command()
 def corpus(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")] = Path("results/latest"),
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("corpus.jsonl"),
+    output: OutputOption = TextOutput.TEXT,
 ) -> None:
     """Export calls with their records as JSON Lines, names replaced, so that parsers can be tested on them."""
     from harness.corpus import export  # noqa: PLC0415 - pandas loads slowly
 
     done = export(run_path, out)
+    if output is TextOutput.JSON:
+        from harness.report.outcome import of_corpus  # noqa: PLC0415
+
+        _print(of_corpus(run_path, out, done))
+        return
     withheld = f"; {done.withheld} withheld, because a name might have survived" if done.withheld else ""
     typer.echo(f"Wrote {done.written} pairs to {out}{withheld}.")
 

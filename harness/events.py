@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from harness.model import CellKey
+from harness.model import CellKey, Delay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,15 @@ class ChannelSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioFinished:
-    """One scenario was executed once; ``failure`` is None when it went as written."""
+    """One scenario was executed once; ``failure`` is None when it went as written.
+
+    ``calls_made`` counts the run's requests so far, of all roles.
+    """
 
     cell: CellKey
     repeat: int
     failure: str | None = None
+    calls_made: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class CollectProgress:
         rejects: Log lines that did not parse, per channel.
         now, deadline: On the run's clock.
         done_by: When all of it may have come, as far as can be told.
+        delays: Of the calls whose first record has come, per channel: the delay so far, since what is missing is later.
+        calls_made: Requests of the run so far, of all roles, polls included.
     """
 
     arrived: Mapping[str, int]
@@ -73,6 +79,8 @@ class CollectProgress:
     deadline: datetime
     waiting_for: str = ""
     done_by: datetime | None = None
+    delays: Mapping[str, Delay] = field(default_factory=dict)
+    calls_made: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import IO, Any
 
 import pandas as pd
 
@@ -28,7 +31,9 @@ _WORST_FIRST = (
 )
 
 
-def run(arguments: Sequence[str], regions: Sequence[str], results: Path, target: str) -> ExitCode:
+def run(
+    arguments: Sequence[str], regions: Sequence[str], results: Path, target: str, *, as_json: bool = False
+) -> ExitCode:
     """Run the same command in every Region and compare what came of it.
 
     Args:
@@ -36,6 +41,7 @@ def run(arguments: Sequence[str], regions: Sequence[str], results: Path, target:
         regions: At least two.
         results: Where the common folder is made.
         target: Part of its name.
+        as_json: Whether the command writes a document for programs: then there is one of all Regions.
 
     Returns:
         The worst exit code of all.
@@ -49,7 +55,7 @@ def run(arguments: Sequence[str], regions: Sequence[str], results: Path, target:
     commands = {
         region: [*arguments, "--region", region, "--results", str(folder / region)] for region in dict.fromkeys(regions)
     }
-    code = side_by_side(commands, print)
+    code = _told(commands, as_json=as_json)
     point_latest(results, folder)
     compare(folder)
     return code
@@ -64,7 +70,7 @@ def folders(path: Path) -> dict[str, Path]:
     return {journal.parent.parent.name: journal.parent.resolve() for journal in journals}
 
 
-def on_each(command: str, path: Path, options: Sequence[str] = ()) -> ExitCode | None:
+def on_each(command: str, path: Path, options: Sequence[str] = (), *, as_json: bool = False) -> ExitCode | None:
     """Do a command on the run of every Region below a folder, side by side.
 
     Returns:
@@ -73,8 +79,19 @@ def on_each(command: str, path: Path, options: Sequence[str] = ()) -> ExitCode |
     found = folders(path)
     if not found:
         return None
-    code = side_by_side({region: [command, str(folder), *options] for region, folder in found.items()}, print)
+    commands = {region: [command, str(folder), *options] for region, folder in found.items()}
+    code = _told(commands, as_json=as_json)
     compare(path.resolve())
+    return code
+
+
+def _told(commands: Mapping[str, Sequence[str]], *, as_json: bool) -> ExitCode:
+    """Do commands side by side and print what they print, or one document of their documents by Region."""
+    if not as_json:
+        return side_by_side(commands, print)
+    documents: dict[str, Any] = {}
+    code = side_by_side(commands, lambda line: print(line, file=sys.stderr), documents)
+    print(json.dumps({"exit_code": int(code), "regions": {name: documents.get(name) for name in commands}}, indent=1))
     return code
 
 
@@ -92,10 +109,13 @@ def compare(folder: Path) -> None:
         write(folder, pd.concat([each.matrix for each in tables.values()]), next(iter(tables.values())).headline)
 
 
-def side_by_side(commands: Mapping[str, Sequence[str]], tell: Callable[[str], object]) -> ExitCode:
+def side_by_side(
+    commands: Mapping[str, Sequence[str]], tell: Callable[[str], object], documents: dict[str, Any] | None = None
+) -> ExitCode:
     """Run several s3logjam commands at once; every line of theirs is told with the name of its command.
 
     An interruption is passed on to all of them, and each ends in its own good order.
+    Where ``documents`` is given, it takes what each writes to standard output, which is JSON.
     """
     width = max(map(len, commands))
     processes = {
@@ -103,18 +123,33 @@ def side_by_side(commands: Mapping[str, Sequence[str]], tell: Callable[[str], ob
             [sys.executable, "-m", "harness", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if documents is None else subprocess.PIPE,
             start_new_session=True,  # Ctrl+C and a signal to this process alone come to them in one way, once
             text=True,
         )
         for name, command in commands.items()
     }
 
-    def repeat(name: str, process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
+    def repeat(name: str, stream: IO[str] | None) -> None:
+        for line in stream or ():
             tell(f"{name:{width}} | {line.rstrip()}")
 
-    readers = [threading.Thread(target=repeat, args=each, daemon=True) for each in processes.items()]
+    def keep(name: str, process: subprocess.Popen[str]) -> None:
+        text = process.stdout.read() if process.stdout else ""
+        # A command that fails says why on standard error, and writes none; one that is killed, half of one.
+        with suppress(json.JSONDecodeError):
+            found = json.loads(text)
+            if documents is not None:
+                documents[name] = found
+
+    readers = [
+        threading.Thread(
+            target=repeat, args=(name, process.stdout if documents is None else process.stderr), daemon=True
+        )
+        for name, process in processes.items()
+    ]
+    if documents is not None:
+        readers += [threading.Thread(target=keep, args=each, daemon=True) for each in processes.items()]
     for reader in readers:
         reader.start()
     while any(process.poll() is None for process in processes.values()):

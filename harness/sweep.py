@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -16,6 +17,7 @@ from harness.environment.sweep import RunLeft, delete, find_leftovers, to_delete
 from harness.errors import ExitCode, UsageError
 from harness.journal import FILE_NAME, Journal
 from harness.report.matrix_md import span
+from harness.report.outcome import of_sweep
 from harness.report.safe import visible
 from harness.targets import Target
 
@@ -30,6 +32,7 @@ def sweep(
     run_id: str | None = None,
     older_than: timedelta | None = None,
     confirm: Confirm | None = None,
+    tell: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> ExitCode:
     """Find what runs have left, show it, and delete what the user wants deleted.
 
@@ -40,6 +43,7 @@ def sweep(
         run_id: Only what this run has left.
         older_than: Only runs of which everything is older.
         confirm: Asks the user; None where nobody can be asked.
+        tell: Takes what was found and what is left as a document.
 
     Returns:
         1 when something could not be deleted or looked for.
@@ -74,18 +78,24 @@ def sweep(
             screen.print(Text(f"  ! cannot be asked for {visible(each)}", style="yellow"))
         wanted = list(to_delete(chosen))
         trouble = ExitCode.DRIFT if unasked else ExitCode.OK
+
+        def ended(code: ExitCode, left: Sequence[str] = ()) -> ExitCode:
+            if tell:
+                tell(of_sweep(target, account_id, chosen, left, code))
+            return code
+
         if not wanted:
-            return trouble
+            return ended(trouble)
         if confirm is None:
             raise UsageError("nothing was deleted: give --yes where nobody can be asked")
         if not confirm(f"Delete these {len(wanted)} resources? A run that still goes on would be broken off."):
             screen.print(Text("Nothing was deleted."))
-            return trouble
+            return ended(trouble, [f"{each.kind} {each.name}" for each in wanted])
         left = delete(site, chosen)
     for each in left:
         screen.print(Text(f"  ! not deleted: {visible(each)}", style="yellow"))
     screen.print(Text(f"{len(wanted) - len(left)} of {len(wanted)} resources were deleted."))
-    return ExitCode.DRIFT if left else trouble
+    return ended(ExitCode.DRIFT if left else trouble, left)
 
 
 def _listed(site: Site, runs: Sequence[RunLeft], others: int, now: datetime) -> list[str]:

@@ -97,3 +97,4 @@ def test_the_numbers_on_the_page_are_those_of_the_list(check: ModuleType) -> Non
     ended = sum(1 for row in rows.values() if row.ending == check.AS_MEANT)
     executed = ended + sum(1 for row in rows.values() if row.ending == check.NOT_AS_MEANT)
     assert f"**{ended} of {executed}** rows" in check.PAGE.read_text("utf-8")
+    assert f"{len(rows) - executed} rows are not run" in check.PAGE.read_text("utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -59,6 +60,18 @@ def test_the_worst_exit_code_of_all_is_the_common_one() -> None:
     code = regions.side_by_side({"one": ["--version"], "two": ["list", "--operations", "NoSuch"]}, told.append)
     assert code is ExitCode.NOTHING_SELECTED
     assert {line.partition(" | ")[0].strip() for line in told} == {"one", "two"}
+
+
+def test_documents_of_several_regions_are_kept_apart_from_what_is_told() -> None:
+    told: list[str] = []
+    documents: dict[str, Any] = {}
+    commands = {"one": ["list", "--operations", "GetObject", "--output", "json"], "two": ["report", "/no/run"]}
+    code = regions.side_by_side(commands, told.append, documents)
+    assert code is ExitCode.USAGE
+    assert documents.keys() == {"one"}
+    assert documents["one"]["rows"]
+    assert all(line.startswith("two") for line in told)
+    assert "there is no run" in told[0]
 
 
 def test_runs_in_two_regions_make_one_matrix(command: Command, tmp_path: Path) -> None:

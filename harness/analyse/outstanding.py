@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from harness.analyse.delay import delay_seconds, summarise
 from harness.analyse.join import Joiner
 from harness.analyse.matrix import absence_is_established, controls_of, was_received
 from harness.channels import Channel
 from harness.collect.loop import Outstanding
-from harness.model import Call, Role
+from harness.model import Call, Delay, Role
 
 
 def outstanding(
@@ -25,12 +26,16 @@ def outstanding(
     """
     awaited = [c for c in calls if c.role is Role.SUBJECT or c.role is Role.CONTROL]
     arrived, expected, waiting, ends = {}, {}, [], {}
+    delays: dict[str, Delay] = {}
     for channel in channels:
         name = channel.name
         seen = {c.number: len(joiner.pairs(c, name)) for c in awaited}
         wanted = {c.number: c.expected.get(name, 1) if was_received(c) else 0 for c in awaited}
         arrived[name] = sum(min(seen[n], wanted[n]) for n in seen)
         expected[name] = sum(wanted.values())
+        so_far = summarise([min(map(delay_seconds, joiner.pairs(c, name))) for c in awaited if seen[c.number]])
+        if so_far:
+            delays[name] = so_far
         late = [c for c in awaited if seen[c.number] < wanted[c.number]]
         with_control = controls_of(name, calls, joiner)
         absent = [
@@ -46,9 +51,9 @@ def outstanding(
             waiting.append(f"{name}: proof that {len(unproved)} calls leave no record")
         if late or unproved:
             whole = (c for c in awaited if seen[c.number] and seen[c.number] >= wanted[c.number])
-            so_far = [_delay(c, joiner, name) for c in whole]
+            waits = [_wait(c, joiner, name) for c in whole]
             # While more is missing than has come, what has come is only the fastest.
-            usual = max(so_far) if len(so_far) >= len(late) and so_far else absence
+            usual = max(waits) if len(waits) >= len(late) and waits else absence
             ends[name] = max(
                 [c.completed_at + timedelta(seconds=usual) for c in late]
                 + [c.completed_at + timedelta(seconds=absence) for c in unproved]
@@ -59,9 +64,10 @@ def outstanding(
         open_channels=frozenset(ends),
         waiting_for="; ".join(waiting),
         done_by=max(ends.values(), default=None),
+        delays=delays,
     )
 
 
-def _delay(call: Call, joiner: Joiner, channel: str) -> float:
+def _wait(call: Call, joiner: Joiner, channel: str) -> float:
     first = min(delivery.seen_at for pair in joiner.pairs(call, channel) for delivery in pair.deliveries)
     return (first - call.completed_at).total_seconds()

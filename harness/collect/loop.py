@@ -15,7 +15,7 @@ from harness.channels import Channel
 from harness.clock import Clock
 from harness.environment.site import Site, code_of, refuse_expired
 from harness.events import CollectProgress, Event, Warned
-from harness.model import Delivery, Ours, Record
+from harness.model import Delay, Delivery, Ours, Record
 from harness.redact import without_secrets
 
 
@@ -28,6 +28,7 @@ class Outstanding:
         open_channels: Those that must be polled on.
         waiting_for: What the wait is for, in the user's words.
         done_by: When all of it may have come, from what each channel has shown so far; None when nothing is awaited.
+        delays: Of the calls whose first record has come, per channel; what is missing is later than that.
     """
 
     arrived: Mapping[str, int]
@@ -35,6 +36,7 @@ class Outstanding:
     open_channels: frozenset[str]
     waiting_for: str = ""
     done_by: datetime | None = None
+    delays: Mapping[str, Delay] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -114,6 +116,8 @@ class Collector:
             deadline=deadline,
             waiting_for=state.waiting_for,
             done_by=state.done_by,
+            delays=state.delays,
+            calls_made=self.site.journal.next_call_number() - 1,
         )
 
     def _poll(self, channel: Channel) -> None:

@@ -124,8 +124,8 @@ def _on_one(
         places["bucket"].append(access_point)
         places["object"].append(f"{access_point}/object/{key}")
     context = {f"s3:{name}": request.headers[name] for name in _CONDITION_HEADERS if name in request.headers}
-    body = _body_of(request) if operation == "PutObjectRetention" else str
-    mode = request.headers.get("x-amz-object-lock-mode") or body("Mode")
+    in_body = _body_of(request)("Mode") if operation == "PutObjectRetention" else ""
+    mode = request.headers.get("x-amz-object-lock-mode") or in_body
     context |= {"s3:object-lock-mode": mode} if mode else {}
     first = _Row(operation=operation, action=main.action, resource=main.resource, when="")
     needs = []

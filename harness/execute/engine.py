@@ -174,7 +174,8 @@ def execute(
             if failure and scenario.fails:
                 surroundings.share_no_longer()
             since_control += 1
-            yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure)
+            made = journal.next_call_number() - 1
+            yield ScenarioFinished(cell=scenario.cell, repeat=repeat, failure=failure, calls_made=made)
     control.call()
 
 

@@ -186,16 +186,17 @@ def _label(row: DelayRow, classes: list[DelayRow]) -> str:
 
 
 def _not_told(classes: list[DelayRow]) -> list[str]:
-    """Return why quantiles have no number, class by class."""
-    lines = []
-    for each in classes:
-        reasons: dict[str, list[str]] = {}
-        for share, why in (each.estimate.not_told if each.estimate else {}).items():
-            reasons.setdefault(why, []).append(_QUANTILES[share])
-        if reasons:
-            told = ", ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
-            lines.append(f"- {_label(each, classes)}, without a number: {told}")
+    told = [(_label(each, classes), why_not_told(each)) for each in classes]
+    lines = [f"- {label}, without a number: {why}" for label, why in told if why]
     return [*lines, ""] if lines else []
+
+
+def why_not_told(each: DelayRow) -> str:
+    """Return which quantiles have no number and why, or an empty text."""
+    reasons: dict[str, list[str]] = {}
+    for share, why in (each.estimate.not_told if each.estimate else {}).items():
+        reasons.setdefault(why, []).append(_QUANTILES[share])
+    return ", ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
 
 
 def delay_texts(each: DelayRow) -> list[str]:

@@ -11,7 +11,7 @@ from harness.analyse.delays import DelayRow
 from harness.analyse.drawing import DelayCurve, drawn
 from harness.model import Role
 from harness.report import Result
-from harness.report.delay import class_name, delay_texts, loss_texts
+from harness.report.delay import class_name, delay_texts, loss_texts, why_not_told
 from harness.report.html_summary import channels_of
 
 BINS = 120
@@ -52,7 +52,11 @@ def _points(line: DelayCurve) -> dict[str, Any]:
 def table(rows: Sequence[DelayRow]) -> list[list[str]]:
     """Return delay and loss per channel, Region and class, as texts with their 95 % intervals."""
     return [
-        [row.channel, row.region, class_name(row), str(row.calls), *delay_texts(row), *loss_texts(row)] for row in rows
+        [
+            *(row.channel, row.region, class_name(row), str(row.calls)),
+            *(*delay_texts(row), *loss_texts(row), why_not_told(row)),
+        ]
+        for row in rows
     ]
 
 

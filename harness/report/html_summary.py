@@ -116,7 +116,7 @@ def _late(delays: Sequence[DelayRow]) -> Figure:
     ]
     known = sorted((value, channel) for value, channel in medians if value is not None)
     if not known:
-        return Figure("–", "median delay", "not estimable: too few records came")
+        return Figure("–", "median delay", "no number: too few calls or records")
     (fast, first), (slow, last) = known[0], known[-1]
     if first == last:
         return Figure(span(fast), "median delay", first)

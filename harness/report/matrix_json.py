@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ _FACTS = (
 )
 
 
+def run_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells one run from another."""
+    return {name: facts[name] for name in _FACTS if facts.get(name) is not None}
+
+
 def document(result: Result) -> dict[str, Any]:
     """Return the matrix as a JSON document."""
     facts = result.facts
@@ -36,7 +42,7 @@ def document(result: Result) -> dict[str, Any]:
         "headline": result.headline,
         "schema_version": SCHEMA_VERSION,
         **provenance(facts),
-        "run": {name: facts[name] for name in _FACTS if facts.get(name) is not None},
+        "run": run_facts(facts),
         "summary": {
             "verdicts": {v.value: sum(1 for c in result.cells if c.verdict is v) for v in Verdict},
             "calls": dict(Counter(call.role.value for call in result.calls)),

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
-from statistics import median
+from textwrap import fill
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from harness import catalogue
@@ -32,17 +28,13 @@ from harness.events import (
 )
 from harness.model import Cell, Role, Verdict
 from harness.report import Result, headline
+from harness.report.live import LiveView, is_ahead
 from harness.report.matrix_md import span
 from harness.report.safe import visible
+from harness.report.summary import by_channel, executed_rows
 from harness.report.terminal_executions import show_executions
+from harness.report.terminal_matrix import LOOK, Rows, broken, compact, has_room_for_names, new_table, with_names
 
-_LOOK = {
-    Verdict.LOGGED: ("✓", "green"),
-    Verdict.PARTLY: ("◐", "yellow"),
-    Verdict.NOT_OBSERVED: ("✗", "red"),
-    Verdict.PENDING: ("…", "cyan"),
-    Verdict.NOT_RUN: ("–", "bright_black"),
-}
 _STAGES = {
     "preflight": "Checking account and permissions",
     "provision": "Creating buckets and trail",
@@ -52,12 +44,11 @@ _STAGES = {
     "teardown": "Deleting what was created",
 }
 _PLAIN_EVERY = 20
+_PLAIN_EXECUTIONS = 100
 _MAX_WARNINGS = 10
 _MAX_NAMED = 4
-_NARROWEST = 16
-_MOST_NAMED = 3
-"""Channels that there is room for with the names of their records."""
-_DELAY_WIDTH = 7
+_ROOM_FOR_WORDS = 100
+_MANY_CHANNELS = 4
 
 
 class Terminal:
@@ -65,29 +56,19 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = console.is_terminal
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}", markup=False),
-            console=console,
-            disable=not self._live,
-        )
-        self._task: TaskID | None = None
+        self._is_live = console.is_terminal and not console.is_dumb_terminal
+        self._live = LiveView(console, shown=self._is_live)
         self._planned = 0
         self._counted: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -95,6 +76,7 @@ class Terminal:
             case RunStarted():
                 self._planned = event.planned
                 factor = event.clock_factor
+                self._live.clock(factor)
                 self._line(headline({"target": event.target, "note": event.note, "clock_factor": factor}), "bold")
                 if factor != 1:
                     self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
@@ -103,9 +85,9 @@ class Terminal:
             case StageStarted(stage=stage) if stage in _STAGES:
                 self._stage(stage)
             case ResourceCreated():
-                self._advance(f"{event.kind} {event.name}")
+                self._live.step(f"{event.kind} {event.name}")
             case ScenarioFinished():
-                self._advance(str(event.cell))
+                self._executed(event)
                 if event.failure:
                     self._warn("failed", f"{event.cell}: {event.failure}")
             case CollectProgress():
@@ -136,12 +118,15 @@ class Terminal:
                 self._left(event.folder)
 
     def _stage(self, stage: str) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        total = self._planned if stage == "execute" else None
-        self._task = self._progress.add_task(_STAGES[stage], total=total, detail="")
-        if not self._live:
+        self._live.stage(_STAGES[stage], self._planned if stage == "execute" else None)
+        if not self._is_live:
             self._line(f"{_STAGES[stage]} …")
+
+    def _executed(self, event: ScenarioFinished) -> None:
+        self._live.step(str(event.cell), event.calls_made)
+        self._counted["executed"] += 1
+        if not self._is_live and self._counted["executed"] % _PLAIN_EXECUTIONS == 0:
+            self._line(f"  {self._counted['executed']} of {self._planned} executed, {event.calls_made} calls made")
 
     def _left(self, folder: Path) -> None:
         """Say what to do about a run that is left in the middle."""
@@ -152,27 +137,22 @@ class Terminal:
     def _gated(self, event: GateProgress) -> None:
         names, silent = ", ".join(event.waiting) or "none", f"; silent: {', '.join(event.silent)}" * bool(event.silent)
         told = f"waiting for {names} since {span(event.waited_seconds)} of at most {span(event.limit_seconds)}{silent}"
-        if self._task is not None:
-            self._progress.update(self._task, advance=1, detail=told)
+        self._live.step(told)
         self._counted["gate"] += 1
-        if not self._live and (self._counted["gate"] % _PLAIN_EVERY == 1 or not event.waiting):
+        if not self._is_live and (self._counted["gate"] % _PLAIN_EVERY == 1 or not event.waiting):
             self._line(f"  {told}")
 
-    def _advance(self, detail: str) -> None:
-        if self._task is not None:
-            self._progress.update(self._task, advance=1, detail=visible(detail)[:40])
-
     def _collected(self, event: CollectProgress) -> None:
-        left = max(0.0, (event.deadline - event.now).total_seconds())
-        arrived, expected = sum(event.arrived.values()), sum(event.expected.values())
-        each = ", ".join(f"{c} {n}/{event.expected[c]}" for c, n in event.arrived.items())
-        if self._task is not None:
-            detail = f"{each}; {_expected(event)}deadline in {span(left)}"
-            self._progress.update(self._task, completed=arrived, total=expected, detail=detail)
+        self._live.collected(event)
         self._counted["polls"] += 1
-        if not self._live and self._counted["polls"] % _PLAIN_EVERY == 1:
-            waiting = f"; waiting for {event.waiting_for}" if event.waiting_for else ""
-            self._line(f"  {event.now:%H:%M:%S}  {each}{waiting}; {_expected(event)}deadline in {span(left)}")
+        if self._is_live or self._counted["polls"] % _PLAIN_EVERY != 1:
+            return
+        each = ", ".join(
+            f"{name} {n}/{event.expected[name]}{_so_far(event, name)}" for name, n in event.arrived.items()
+        )
+        waiting = f"; waiting for {event.waiting_for}" if event.waiting_for else ""
+        left = max(0.0, (event.deadline - event.now).total_seconds())
+        self._line(f"  {event.now:%H:%M:%S}  {each}{waiting}; {_expected(event)}deadline in {span(left)}")
 
     def _warn(self, kind: str, message: str) -> None:
         self._counted[kind] += 1
@@ -185,25 +165,33 @@ class Terminal:
         _line(self._console, text, style)
 
 
+def _so_far(event: CollectProgress, channel: str) -> str:
+    delay = event.delays.get(channel)
+    return f" (delay so far {span(delay.median_seconds)})" if delay else ""
+
+
 def _expected(event: CollectProgress) -> str:
     """Say when it may be done; nothing where that has passed or is not known."""
-    if event.done_by is None or event.done_by <= event.now:
+    if event.done_by is None or not is_ahead(event):
         return ""
     return f"done in about {span((event.done_by - event.now).total_seconds())}, "
 
 
-def console() -> Console:
-    """Return a console for reports: as wide as the terminal, or 100 columns where there is none."""
-    probe = Console()
-    return probe if probe.is_terminal else Console(width=100)
+def console(*, stderr: bool = False) -> Console:
+    """Return a console for reports: as wide as the terminal, or 100 columns where there is none.
+
+    Args:
+        stderr: Leave standard output to a document for programs.
+    """
+    probe = Console(stderr=stderr)
+    return probe if probe.is_terminal else Console(width=100, stderr=stderr)
 
 
 def show_matrix(console: Console, result: Result) -> None:
     """Print the whole matrix, one row per operation and variant, then the summary.
 
-    A name that equals the operation's is shown as ``=``, so that those which differ stand out. Many channels leave no
-    room for names: then there is a sign and a delay for each. A run without channels has no matrix: then the summary is
-    all.
+    Where there is room for names, one that equals the operation's is shown as ``=``, so that those which differ stand
+    out; else there is a sign and a delay per channel. A run without channels has no matrix: then the summary is all.
     """
     if not result.cells:
         show_summary(console, result)
@@ -211,62 +199,27 @@ def show_matrix(console: Console, result: Result) -> None:
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
     _line(console, "Coverage matrix", "bold")
     _line(console, result.headline)
-    signs = ", ".join(f"{sign} {verdict.value}" for verdict, (sign, _) in _LOOK.items())
-    names = "names are in matrix.md" if len(channels) > _MOST_NAMED else "= logged under the operation's own name"
-    _line(console, f"{signs}; {names}; delays are medians", "bright_black")
     first = _first_variants(result)
     shown = [cell for cell in result.cells if cell.variant == first[cell.operation] and not _is_excluded(cell)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    rows: dict[str, dict[str, Cell]] = {}
-    for cell in shown:
-        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
-    if len(channels) > _MOST_NAMED:
-        _fill_narrow(table, channels, rows, result.facts.get("without_arrival_stamps", ()))
+    rows = _by_row(shown)
+    named = has_room_for_names(rows, channels, console.width)
+    signs = ", ".join(f"{sign} {verdict.value}" for verdict, (sign, _) in LOOK.items())
+    names = "= logged under the operation's own name" if named else "names are in matrix.md"
+    _line(console, f"{signs}; {names}; delays are medians", "bright_black")
+    if named:
+        console.print(with_names(rows, channels, console.width))
     else:
-        _fill_wide(table, channels, rows, console.width)
-    console.print(table)
+        console.print(compact(rows, channels, result.facts.get("without_arrival_stamps", ())))
     if len(result.cells) > len(shown):
-        _show_variants(console, result)
+        _show_variants(console, result, in_words=named)
     show_summary(console, result)
 
 
-def _fill_wide(table: Table, channels: list[str], rows: dict[str, dict[str, Cell]], width: int) -> None:
-    """Give each channel a column of signs and names and one of delays."""
-    texts = {"operation": list(rows)}
-    texts |= {channel: [_cell(cells[channel]).plain for cells in rows.values()] for channel in channels}
-    room = width - len(channels) * _DELAY_WIDTH - len(texts) - 1
-    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
-    table.add_column("operation", overflow="fold", width=widths["operation"])
-    for channel in channels:
-        table.add_column(channel, overflow="fold", width=widths[channel])
-        table.add_column("delay", justify="right", no_wrap=True, width=_DELAY_WIDTH - 1)
-    for name, cells in rows.items():
-        named = [Text(visible(name))]
-        for channel in channels:
-            delay = cells[channel].delay
-            named += [_cell(cells[channel]), Text(span(delay.median_seconds) if delay else "", style="bright_black")]
-        table.add_row(*named)
-
-
-def _fill_narrow(
-    table: Table, channels: list[str], rows: dict[str, dict[str, Cell]], unstamped: Collection[str]
-) -> None:
-    """Give each channel one column of signs and delays, its own name broken at the hyphens.
-
-    Args:
-        unstamped: Channels whose deliveries have no stamp: when a poll saw them is the latest that they can have come.
-    """
-    table.add_column("operation", overflow="fold", min_width=_NARROWEST)
-    for channel in channels:
-        table.add_column(channel.replace("-", "\n"), no_wrap=True)
-    for name, cells in rows.items():
-        told = [Text(visible(name))]
-        for channel in channels:
-            sign, style = _LOOK[cells[channel].verdict]
-            delay = cells[channel].delay
-            least = "≤ " if channel in unstamped else ""
-            told.append(Text(f"{sign} {least}{span(delay.median_seconds)}" if delay else sign, style=style))
-        table.add_row(*told)
+def _by_row(cells: list[Cell]) -> Rows:
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        rows.setdefault(_row_name(cell), {})[cell.channel] = cell
+    return rows
 
 
 def _first_variants(result: Result) -> dict[str, str]:
@@ -288,44 +241,35 @@ def _row_name(cell: Cell) -> str:
     return cell.operation if cell.variant == "ok" else f"{cell.operation}[{cell.variant}]"
 
 
-def _show_variants(console: Console, result: Result) -> None:
+def _show_variants(console: Console, result: Result, *, in_words: bool) -> None:
     """Print, for each variant, how many of its rows are logged in each channel; matrix.md has every row."""
     channels = list(dict.fromkeys(cell.channel for cell in result.cells))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("variant")
+    table = new_table()
+    table.add_column("variant", overflow="fold")
     table.add_column("rows", justify="right")
     for channel in channels:
-        table.add_column(channel)
+        table.add_column(channel if in_words else broken(channel), overflow="fold")
     for variant in dict.fromkeys(cell.variant for cell in result.cells):
         told = [variant, str(sum(1 for c in result.cells if c.variant == variant and c.channel == channels[0]))]
         for channel in channels:
             counts = Counter(c.verdict for c in result.cells if c.variant == variant and c.channel == channel)
-            told.append(", ".join(f"{_LOOK[v][0]} {counts[v]} {v.value}" for v in Verdict if counts[v]))
+            each = [
+                f"{LOOK[v][0]} {counts[v]} {v.value}" if in_words else f"{LOOK[v][0]}{counts[v]}"
+                for v in Verdict
+                if counts[v]
+            ]
+            told.append((", " if in_words else " ").join(each))
         table.add_row(*(Text(visible(text)) for text in told))
     _line(console, "Variants (every row stands in matrix.md)", "bold")
     console.print(table)
 
 
-def _usual_width(texts: list[str]) -> int:
-    """A width that four in five texts fit into; the longest may wrap."""
-    lengths = sorted(len(text) for text in texts)
-    return max(_NARROWEST, lengths[len(lengths) * 4 // 5 - 1])
-
-
-def _shared_out(room: int, usual: dict[str, int]) -> dict[str, int]:
-    """Share a width out in proportion to what is usual."""
-    total = sum(usual.values())
-    return {name: max(_NARROWEST // 2, room * width // total) for name, width in usual.items()}
-
-
 def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(visible(text), style=style), highlight=False, soft_wrap=True)
-
-
-def _cell(cell: Cell) -> Text:
-    sign, style = _LOOK[cell.verdict]
-    names = ["=" if name == cell.operation else visible(name) for name in cell.names]
-    return Text(f"{sign} {', '.join(names) or cell.verdict.value}", style=style)
+    """Print a line: wrapped between words on a terminal (paths stay whole to be copied), not at all for programs."""
+    told = visible(text)
+    if console.is_terminal:
+        told = fill(told, console.width, break_long_words=False, break_on_hyphens=False)
+    console.print(Text(told, style=style), highlight=False, soft_wrap=True)
 
 
 def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
@@ -351,23 +295,22 @@ def show_summary(console: Console, result: Result) -> None:
         return
     _line(console, "Summary", "bold")
     _line(console, result.headline)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("channel", *(v.value for v in Verdict), "records", "median of rows", "max", "files", "rejects"):
-        side: Literal["left", "right"] = "left" if name == "channel" else "right"
-        table.add_column(name, justify=side, min_width=max(map(len, name.split())), no_wrap=name == "channel")
-    for channel in dict.fromkeys(cell.channel for cell in result.cells):
-        cells = [c for c in result.cells if c.channel == channel]
-        delays = [c.delay.median_seconds for c in cells if c.delay]
-        largest = max((c.delay.max_seconds for c in cells if c.delay), default=None)
-        counts = result.deliveries.get(channel, {})
+    table = new_table(show_edge=False, gap=1)
+    roomy = console.width >= _ROOM_FOR_WORDS
+    table.add_column("channel", overflow="fold", no_wrap=roomy)
+    for name in (*(v.value for v in Verdict), "records", "median of rows", "max", "files", "rejects"):
+        # Where there is little room, words of the heading are broken rather than columns left out.
+        widest = max(map(len, name.split())) if roomy else None
+        table.add_column(name, justify="right", min_width=widest, overflow="fold")
+    for each in by_channel(result):
         table.add_row(
-            channel,
-            *(str(sum(1 for c in cells if c.verdict is v)) for v in Verdict),
-            str(sum(c.records for c in cells)),
-            span(median(delays)) if delays else "-",
-            span(largest) if largest is not None else "-",
-            str(counts.get("deliveries", 0)),
-            str(counts.get("rejects", 0)),
+            Text(visible(each.channel) if roomy else broken(each.channel)),
+            *(str(each.verdicts[v]) for v in Verdict),
+            str(each.records),
+            span(each.median_seconds) if each.median_seconds is not None else "-",
+            span(each.max_seconds) if each.max_seconds is not None else "-",
+            str(each.deliveries),
+            str(each.rejects),
         )
     console.print(table)
     cost = result.facts.get("polling_cost", {})
@@ -383,14 +326,13 @@ def show_summary(console: Console, result: Result) -> None:
             _line(console, f"  {cell.operation}[{cell.variant}] {cell.channel}: {told}", "red")
     every = ", ".join(dict.fromkeys(cell.channel for cell in result.cells))
     for (channels, verdict, why), operations in _notable(result).items():
-        where = "all channels" if channels == every and every.count(",") >= _MOST_NAMED else channels
-        sign, style = _LOOK[verdict]
+        where = "all channels" if channels == every and every.count(",") + 1 >= _MANY_CHANNELS else channels
+        sign, style = LOOK[verdict]
         named = ", ".join(operations[:_MAX_NAMED])
         more = f" and {len(operations) - _MAX_NAMED} more" if len(operations) > _MAX_NAMED else ""
         _line(console, f"{sign} {verdict.value} in {where}: {named}{more}: {why}", style)
     subjects = sum(1 for call in result.calls if call.role is Role.SUBJECT)
-    executed = len({(c.operation, c.variant) for c in result.cells if c.verdict is not Verdict.NOT_RUN})
-    planned = len({(c.operation, c.variant) for c in result.cells})
+    executed, planned = executed_rows(result)
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
     _line(console, end, "bold")
     _line(console, f"To read it in a browser: {result.folder / 'report.html'}")

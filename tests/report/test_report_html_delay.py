@@ -27,6 +27,7 @@ def test_there_is_a_curve_for_each_channel_and_class(tmp_path: Path) -> None:
         for _, share, low, high in each["points"]:
             assert 0 <= low <= share <= high <= 1
     assert {each["calls"] for each in found if each["class"] == "all"} == {24}
+    assert all("p99 (" in line[-1] for line in table(rows)), "24 calls are too few for a number"
     assert [line[:3] for line in table(rows)] == [[each["channel"], "us-east-1", each["class"]] for each in found]
 
 

@@ -62,7 +62,7 @@ def test_there_are_five_figures(tmp_path: Path) -> None:
         ("3 of 4", "3 of 4 rows"),
         ("75 %", "3 of 4 cells with a verdict"),
         ("1", "0 partly logged, 1 pending, 3 not run"),
-        ("–", "not estimable: too few records came"),
+        ("–", "no number: too few calls or records"),
         ("1", "of 3: 2 confirmed, 0 undetermined, 0 undocumented"),
     ]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from offline import HOSTILE, T0, a_call, a_cell, a_result, seconds
+from offline import FACTS, HOSTILE, T0, a_call, a_cell, a_result, seconds
 from rich.console import Console
 
 from harness.events import (
@@ -52,6 +54,27 @@ def shown(*cells: Cell, width: int = 160, summary: bool = False, folder: Path = 
     calls = [a_call(1)]
     (show_summary if summary else show_matrix)(console, a_result(folder, cells, calls=calls))
     return stream.getvalue()
+
+
+SEVEN = (
+    "server-access",
+    "server-access-cloudwatch",
+    "cloudtrail",
+    "cloudtrail-cloudwatch",
+    "cloudtrail-lookup",
+    "eventbridge",
+    "s3-notification",
+)
+A_DELAY = Delay(n=1, min_seconds=60, median_seconds=3480, p90_seconds=60, max_seconds=8000)
+
+
+def in_seven(**changes: Any) -> list[Cell]:
+    """Cells of the operations with the shortest and the longest name, in seven channels."""
+    return [
+        a_cell(operation, channel=channel, names={"REST.PUT.OBJECT": 1}, delay=A_DELAY, **changes)
+        for operation in ("GetObject", "ListBucketIntelligentTieringConfigurations")
+        for channel in SEVEN
+    ]
 
 
 def progress(arrived: int, waiting_for: str = "") -> CollectProgress:
@@ -174,3 +197,86 @@ def test_no_name_makes_the_matrix_do_anything(width: int, summary: bool) -> None
 def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
     text = shown(a_cell("PutObject", names={"[red]x[/red] [/nope]": 1}), width=200)
     assert "[red]x[/red] [/nope]" in text
+
+
+def test_a_matrix_of_seven_channels_fits_into_100_columns_with_a_sign_and_a_delay_each() -> None:
+    lines = shown(*in_seven(), width=100).splitlines()
+    table = lines[lines.index(next(line for line in lines if "notifi-" in line)) :]
+    assert max(map(len, lines[3 : lines.index("Summary")])) <= 100
+    (row,) = [line for line in table if line.split()[:1] == ["ListBucketIntelligentTieringConfigurations"]]
+    assert row.count("✓ 58 m") == 7
+    assert "REST.PUT.OBJECT" not in row
+
+
+def test_the_heading_names_every_channel_whole() -> None:
+    lines = shown(*in_seven(), width=100).splitlines()
+    heading = lines[4 : next(n for n, line in enumerate(lines) if "──" in line)]
+    words = " ".join(heading).replace("- ", "-").split()
+    assert {"server", "access", "cloud-", "watch", "lookup", "event-", "bridge", "s3", "cation"} <= set(words)
+
+
+def test_names_are_shown_where_seven_channels_leave_room_for_them() -> None:
+    (row,) = [line for line in shown(*in_seven(), width=260).splitlines() if line.split()[:1] == ["GetObject"]]
+    assert row.count("REST.PUT.OBJECT") == 7
+
+
+def test_a_delay_that_is_only_an_upper_bound_says_so() -> None:
+    stream = StringIO()
+    facts = {**FACTS, "without_arrival_stamps": ["eventbridge"]}
+    show_matrix(Console(file=stream, width=100), a_result(Path("r"), in_seven(), facts=facts))
+    assert stream.getvalue().count("✓ ≤58 m") == 2
+
+
+def test_variants_of_seven_channels_fit_too() -> None:
+    cells = [*in_seven(), *in_seven(variant="denied", verdict=Verdict.NOT_OBSERVED, reason="0 of 1")]
+    lines = shown(*cells, width=100).splitlines()
+    (row,) = [line for line in lines if line.split()[:2] == ["denied", "2"]]
+    assert row.count("✗2") == 7
+    assert len(row) <= 100
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 100])
+def test_what_goes_on_is_never_wider_than_the_terminal(width: int) -> None:
+    event = CollectProgress(
+        arrived=dict.fromkeys(SEVEN, 1234),
+        expected=dict.fromkeys(SEVEN, 5678),
+        rejects={},
+        now=T0,
+        deadline=T0 + seconds(7200),
+        waiting_for="; ".join(f"{channel}: records of 4,444 calls" for channel in SEVEN),
+        done_by=T0 + seconds(3600),
+        delays=dict.fromkeys(SEVEN, A_DELAY),
+        calls_made=12_345,
+    )
+    text = told(STARTED, StageStarted(stage="collect"), event, live=True, width=width)
+    lines = ANSI.sub("", text).replace("\r", "\n").split("\n")
+    assert max(map(len, lines)) <= width
+    assert "deadline in 2.0 h (12 s here)" in " ".join(ANSI.sub(" ", text).split())
+
+
+def test_a_live_terminal_tells_records_delay_so_far_and_when_it_may_be_done() -> None:
+    event = CollectProgress(
+        arrived={"server-access": 3},
+        expected={"server-access": 5},
+        rejects={"server-access": 1},
+        now=T0,
+        deadline=T0 + seconds(7200),
+        waiting_for="server-access: records of 2 calls",
+        done_by=T0 + seconds(3600),
+        delays={"server-access": A_DELAY},
+        calls_made=1234,
+    )
+    text = ANSI.sub("", told(STARTED, StageStarted(stage="collect"), event, live=True, width=100))
+    (row,) = [line for line in text.splitlines() if line.startswith("server-access ")][-1:]
+    assert row.split() == ["server-access", "3", "of", "5", "2", "58", "m", "2.2", "h", "1"]
+    assert "waiting for server-access: records of 2 calls" in text
+    assert "1,234 calls made · done in about 60 m (6 s here) · deadline in 2.0 h (12 s here)" in text
+
+
+def test_plain_lines_tell_the_delay_so_far_and_how_far_the_execution_is() -> None:
+    cell = CellKey(operation="PutObject")
+    done = [ScenarioFinished(cell=cell, repeat=n, calls_made=3 * n + 3) for n in range(100)]
+    text = told(STARTED, StageStarted(stage="execute"), *done)
+    assert "100 of 2 executed, 300 calls made" in text
+    event = replace(progress(3), delays={"server-access": A_DELAY})
+    assert "server-access 3/5 (delay so far 58 m); deadline in 2.0 h" in told(StageStarted(stage="collect"), event)
