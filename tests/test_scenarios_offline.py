@@ -74,6 +74,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         recorder = Recorder(journal, clock, RUN_ID)
         recorder.attach(session)
         site = Site(session=session, journal=journal, clock=clock, run_id=RUN_ID, account_id=ACCOUNT, region=REGION)
+        site.requester_role = "arn:aws:iam::444455556666:role/requester"
         bench = Bench(aws, site, recorder, [make() for make in channels().values()])
         bench.surroundings.capabilities = frozenset(name for each in SCENARIOS.values() for name in each.requires)
         with pytest.MonkeyPatch.context() as patch:
