@@ -13,7 +13,6 @@ from harness import catalogue, scenario
 from harness.channels import channels
 from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
-from harness.events import ScenarioFinished
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
 from harness.model import CellKey, Role
@@ -74,6 +73,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         recorder = Recorder(journal, clock, RUN_ID)
         recorder.attach(session)
         site = Site(session=session, journal=journal, clock=clock, run_id=RUN_ID, account_id=ACCOUNT, region=REGION)
+        site.requester_role = "arn:aws:iam::444455556666:role/requester"
         bench = Bench(aws, site, recorder, [make() for make in channels().values()])
         bench.surroundings.capabilities = frozenset(name for each in SCENARIOS.values() for name in each.requires)
         with pytest.MonkeyPatch.context() as patch:
@@ -95,7 +95,8 @@ def test_every_call_of_a_scenario_fits_botocores_model(cell: CellKey, stage: Ben
         return refusal("Refused", fails[0]) if is_subject else None
 
     aws.overrule = as_meant
-    assert stage.execute(SCENARIOS[cell]) == [ScenarioFinished(cell=cell, repeat=0, failure=None)]
+    (finished,) = stage.execute(SCENARIOS[cell])
+    assert (finished.cell, finished.repeat, finished.failure) == (cell, 0, None)
     under_test = [call for call in journal.calls(Role.SUBJECT) if call.number >= first]
     assert under_test
     name = cell.operation.removeprefix(catalogue.CONTROL_PREFIX)
