@@ -19,7 +19,7 @@ REQUESTER = "arn:aws:iam::999988887777:role/partner"
 def command() -> Command:
     """Run ``s3logjam`` as a user would, in a process of its own."""
 
-    def run(*arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True, timeout=timeout, check=False
         )
