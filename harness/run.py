@@ -320,7 +320,7 @@ class Run:
     def _keep_channels(self, channels: list[Channel]) -> None:
         """Go on with these channels alone."""
         self._channels = channels
-        self.journal.note("channels", [c.name for c in channels] or ["none"])
+        self.journal.note("channels", [c.name for c in channels])
         self.journal.note("absence_seconds", {c.name: c.policy.absence_seconds for c in channels})
 
     def _selected(self) -> list[scenario.Scenario]:
