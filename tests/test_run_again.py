@@ -273,7 +273,7 @@ def test_what_was_made_before_an_error_and_cannot_be_deleted_is_told_with_the_wa
     account: Account,
 ) -> None:
     account.aws.answers |= {
-        "CreateTrail": refusal("AccessDeniedException", service="cloudtrail"),
+        "CreateBucket": [Answer(), Answer(), refusal("TooManyBuckets")],
         "DeleteBucket": refusal("AccessDenied", 403),
     }
     run = account.begin()

@@ -16,6 +16,7 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest
 
 from harness.channels import Channel
+from harness.channels.setup import switch_on
 from harness.environment.fake_aws import DEFAULTS, Answer, FakeAws, refusal, xml
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, expect_owner
@@ -186,7 +187,8 @@ class _Stage:
             for _ in preflight(self.site, self.channels, self.target, lambda _calls: (0.0, None)):
                 pass
             for channel in self.channels:
-                channel.enable(self.site)
+                if reason := switch_on(channel, self.site, self.target.missing):
+                    self.uncounted.append(f"{channel.name}: {reason}")
             for _ in log_buckets_fit(self.site):
                 pass
             self.site.make_bucket(self.site.bucket)

@@ -50,7 +50,7 @@ def test_a_further_repetition_makes_only_what_it_makes() -> None:
     assert names(found.again, Role.SUBJECT) == ["DeleteBucket", "PutObject"]
     assert names(found.again, Role.SETUP).count("CreateBucket") == 1
     assert "CreateTrail" not in names(found.again, Role.SETUP)
-    assert found.resources_again == {"bucket": 1}
+    assert found.resources_again == {"bucket": 1, "delivery": 1, "delivery-source": 1}
 
 
 def test_scenarios_that_are_refused_share_their_buckets() -> None:
