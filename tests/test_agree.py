@@ -27,7 +27,7 @@ class RealTarget(FakeTarget):
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     target = RealTarget()
-    monkeypatch.setattr(cli, "target_for", lambda _wanted: target)
+    monkeypatch.setattr(cli.running, "target_for", lambda _wanted: target)
     return target.aws
 
 
@@ -68,7 +68,7 @@ def test_who_is_asked_decides(
     begun: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.confirm", lambda _question: answer)
-    monkeypatch.setattr(cli, "_execute", lambda *_args: begun.append("run"))
+    monkeypatch.setattr(cli.running, "_execute", lambda *_args: begun.append("run"))
     assert run("--account", ACCOUNT, "--results", str(tmp_path)) == (0 if answer else 2)
     assert begun == (["run"] if answer else [])
     assert ("Nothing was created." in capsys.readouterr().out) is not answer

@@ -75,7 +75,7 @@ def test_every_operation_is_documented() -> None:
 
 
 def test_every_channel_is_documented() -> None:
-    told = (DOCS / "concepts.md").read_text("utf-8")
+    told = (DOCS / "channels.md").read_text("utf-8")
     assert all(f"| `{name}` |" in told for name in channels())
 
 

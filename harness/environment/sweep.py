@@ -106,7 +106,7 @@ def leftover(site: Site, name: str, kind: Kind, found: Found) -> Leftover | None
     """Return what was found as something that a run has left; None where its name is not a run's."""
     pattern = kind.names.replace("ACCOUNT", re.escape(site.account_id)).replace("REGION", re.escape(site.region))
     fits = re.fullmatch(pattern, found.name)
-    if not fits:
+    if not fits or not kind.names:
         return None
     run_id, part = fits["run"], fits.groupdict().get("part")
     kept = ""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import resources
 
 import botocore.session
 
-from harness import catalogue, scenario
+from harness import catalogue
 from harness.analyse.explanation import Evidence
 from harness.catalogue import documented
 from harness.catalogue.names import NEWEST, documented_names, meanings, seen_strings
@@ -178,13 +180,9 @@ def _plausible(channel: str, operation: Operation) -> list[str]:
 
 @cache
 def iam_actions() -> Mapping[str, tuple[str, ...]]:
-    """IAM actions that are no operation's name, which rules take for event names, with what they permit."""
-    scenario.load()
-    found: dict[str, list[str]] = {}
-    for each in scenario.all_scenarios().values():
-        if each.variant == "ok" and len(each.iam) == 1 and each.operation in catalogue.operations():
-            found.setdefault(each.iam[0].partition(":")[2], []).append(each.operation)
-    return {action: tuple(rows) for action, rows in found.items() if action not in catalogue.operations()}
+    """IAM actions that are no operation's name, which rules take for event names, with the calls that they permit."""
+    text = resources.files("harness.lint").joinpath("iam_actions.csv").read_text("utf-8")
+    return {row["action"]: tuple(row["operations"].split()) for row in csv.DictReader(text.splitlines())}
 
 
 def _categories(rows: Iterable[str], evidence: Evidence | None) -> Iterator[str]:

@@ -78,7 +78,7 @@ def compact(rows: Rows, channels: Sequence[str], unstamped: Collection[str] = ()
         channels: In their order.
         unstamped: Channels whose deliveries carry no stamp of their arrival: a delay is at most what is shown.
     """
-    table = new_table(show_edge=False)
+    table = new_table(show_edge=False, gap=1)
     table.add_column("operation", overflow="fold")
     for channel in channels:
         table.add_column(broken(channel), overflow="fold", max_width=_COLUMN_WIDTH)

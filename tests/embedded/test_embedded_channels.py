@@ -331,6 +331,17 @@ def test_some_messages_come_twice_as_at_least_once_means() -> None:
     assert 1 <= sum(count > 1 for count in seen.values()) == len(twice) <= 15
 
 
+def test_a_receive_that_waits_finds_what_is_there_however_fast_the_clock_is(world: World) -> None:
+    """A second is over in 14 microseconds here: moto alone would not look at all."""
+    sqs, name = world.session.client("sqs"), world.name("queue")
+    url = sqs.create_queue(QueueName=name, Attributes={"MessageRetentionPeriod": str(14 * 86_400)})["QueueUrl"]
+    for _ in range(20):
+        sqs.send_message(QueueUrl=url, MessageBody="x")
+        (found,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=found["ReceiptHandle"])
+    assert "Messages" not in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
+
+
 def test_more_than_two_lookups_a_second_are_throttled_and_counted() -> None:
     with running_world(seed=3, factor=1) as world:
         client = world.session.client("cloudtrail", config=Config(retries={"total_max_attempts": 1}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from harness.catalogue.names import documented_names
 from harness.errors import ExitCode, NothingSelectedError, UsageError
 from harness.explain import explain, knowledge
 from harness.lint.command import lint
+from harness.lint.known import iam_actions
 from harness.lint.model import Kind
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 from harness.report.explanation import ready_made
@@ -270,3 +274,30 @@ def test_a_folder_is_searched_and_nothing_in_it_is_an_error(tmp_path: Path) -> N
         lint([tmp_path / "empty"])
     with pytest.raises(UsageError, match="there is no"):
         lint([tmp_path / "missing"])
+
+
+@pytest.mark.parametrize(
+    ("action", "event"),
+    [
+        ("PutEncryptionConfiguration", "PutBucketEncryption"),
+        ("PutLifecycleConfiguration", "PutBucketLifecycle"),
+        ("PutReplicationConfiguration", "PutBucketReplication"),
+        ("ListBucket", "ListObjects"),
+        ("GetObjectVersion", "GetObject"),
+        ("DeleteObjectVersion", "DeleteObject"),
+    ],
+)
+def test_an_iam_action_leads_to_the_events_that_it_permits(action: str, event: str, tmp_path: Path) -> None:
+    found = lint(write(tmp_path, "sigma", [action])).open
+    assert [(each.kind, each.name) for each in found] == [(Kind.RENAMED, action)]
+    assert event in found[0].text
+
+
+def test_iam_actions_and_siblings_name_operations_of_the_catalogue() -> None:
+    assert len(iam_actions()) > 20
+    for action, operations in iam_actions().items():
+        assert action not in catalogue.operations()
+        assert set(operations) <= catalogue.operations().keys()
+    rows = csv.DictReader((files("harness.lint") / "siblings.csv").read_text("utf-8").splitlines())
+    named = {each for row in rows for each in re.split("[ /]", row["operations"].replace("+inside", ""))}
+    assert named <= catalogue.rows().keys()

@@ -200,31 +200,26 @@ def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
 
 
 def test_a_matrix_of_seven_channels_fits_into_100_columns_with_a_sign_and_a_delay_each() -> None:
-    lines = shown(*in_seven(), width=100).splitlines()
-    table = lines[lines.index(next(line for line in lines if "notifi-" in line)) :]
+    stream = StringIO()
+    facts = {**FACTS, "without_arrival_stamps": SEVEN}  # the widest delays
+    show_matrix(Console(file=stream, width=100), a_result(Path("r"), in_seven(), facts=facts))
+    lines = stream.getvalue().splitlines()
     assert max(map(len, lines[3 : lines.index("Summary")])) <= 100
-    (row,) = [line for line in table if line.split()[:1] == ["ListBucketIntelligentTieringConfigurations"]]
-    assert row.count("✓ 58 m") == 7
+    (row,) = [line for line in lines if line.split()[:1] == ["ListBucketIntelligentTieringConfigurations"]]
+    assert row.count("✓ ≤58 m") == 7
     assert "REST.PUT.OBJECT" not in row
 
 
 def test_the_heading_names_every_channel_whole() -> None:
     lines = shown(*in_seven(), width=100).splitlines()
-    heading = lines[4 : next(n for n, line in enumerate(lines) if "──" in line)]
-    words = " ".join(heading).replace("- ", "-").split()
+    heading = lines[3 : next(n for n, line in enumerate(lines) if "──" in line)]
+    words = " ".join(heading).split()
     assert {"server", "access", "cloud-", "watch", "lookup", "event-", "bridge", "s3", "cation"} <= set(words)
 
 
 def test_names_are_shown_where_seven_channels_leave_room_for_them() -> None:
     (row,) = [line for line in shown(*in_seven(), width=260).splitlines() if line.split()[:1] == ["GetObject"]]
     assert row.count("REST.PUT.OBJECT") == 7
-
-
-def test_a_delay_that_is_only_an_upper_bound_says_so() -> None:
-    stream = StringIO()
-    facts = {**FACTS, "without_arrival_stamps": ["eventbridge"]}
-    show_matrix(Console(file=stream, width=100), a_result(Path("r"), in_seven(), facts=facts))
-    assert stream.getvalue().count("✓ ≤58 m") == 2
 
 
 def test_variants_of_seven_channels_fit_too() -> None:
