@@ -101,7 +101,8 @@ def cost_lines(cost: Sequence[CostLine]) -> Iterator[str]:
 
 
 def _quantity(line: CostLine) -> str:
-    return f"{line.quantity:,.0f}" if line.price.unit != "GB-month" else f"{line.quantity:.6f} {line.price.unit}"
+    whole = not line.price.unit.startswith("GB")
+    return f"{line.quantity:,.0f}" if whole else f"{line.quantity:.6f} {line.price.unit}"
 
 
 def _about(wait: Wait) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from harness import scenario
-from harness.channels import PollPolicy, channels
+from harness.channels import PollPolicy
 from harness.environment.cost import total_usd
 from harness.environment.dry_run import DryRun, dry_run
 from harness.environment.plan import plan_of, recounted
 from harness.journal import FILE_NAME, Journal
 from harness.model import Call, CellKey, Role
-from harness.selection import Options
+from harness.selection import Options, selected_channels
 from harness.targets.embedded import EmbeddedTarget
 from harness.testing import FakeChannel
 
@@ -28,7 +28,7 @@ def done(*cells: str, watched: Sequence[Any] | None = None, region: str = "us-ea
     selected = [
         scenario.all_scenarios()[CellKey(operation=o, variant=v)] for o, _, v in (c.partition(":") for c in cells)
     ]
-    own = [make() for make in channels().values()] if watched is None else watched
+    own = selected_channels(()) if watched is None else watched
     target = EmbeddedTarget(seed=1, region=region)
     return dry_run(selected, own, target, Options(), account_id="111122223333", run_id="0badcafe")
 
