@@ -50,10 +50,8 @@ def outstanding(
         if unproved:
             waiting.append(f"{name}: proof that {len(unproved)} calls leave no record")
         if late or unproved:
-            whole = (c for c in awaited if seen[c.number] and seen[c.number] >= wanted[c.number])
-            waits = [_wait(c, joiner, name) for c in whole]
             # While more is missing than has come, what has come is only the fastest.
-            usual = max(waits) if len(waits) >= len(late) and waits else absence
+            usual = so_far.max_seconds if so_far and so_far.n >= len(late) else absence
             ends[name] = max(
                 [c.completed_at + timedelta(seconds=usual) for c in late]
                 + [c.completed_at + timedelta(seconds=absence) for c in unproved]
@@ -66,8 +64,3 @@ def outstanding(
         done_by=max(ends.values(), default=None),
         delays=delays,
     )
-
-
-def _wait(call: Call, joiner: Joiner, channel: str) -> float:
-    first = min(delivery.seen_at for pair in joiner.pairs(call, channel) for delivery in pair.deliveries)
-    return (first - call.completed_at).total_seconds()

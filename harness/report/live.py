@@ -128,8 +128,8 @@ class _TimeLeft(ProgressColumn):
 
 
 def is_ahead(event: CollectProgress) -> bool:
-    """Tell whether the time at which all may have come is known and has not passed."""
-    return event.done_by is not None and event.done_by > event.now
+    """Tell whether all may have come at a known time, which has not passed and is not beyond the waiting."""
+    return event.done_by is not None and event.now < event.done_by <= event.deadline
 
 
 def channel_table(event: CollectProgress) -> Table:
