@@ -191,7 +191,12 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
         ),
         ("sts", "assume_role", {"RoleArn": ROLE, "RoleSessionName": "name"}, [("sts:AssumeRole", ROLE)]),
         ("sts", "get_caller_identity", {}, []),
-        ("logs", "create_log_group", {"logGroupName": "g"}, [("logs:CreateLogGroup", "*")]),
+        (
+            "logs",
+            "create_log_group",
+            {"logGroupName": "g"},
+            [("logs:CreateLogGroup", "arn:aws:logs:us-east-1:123456789012:log-group:g")],
+        ),
     ],
 )
 def test_another_service_needs_permission_on_what_it_names(

