@@ -31,6 +31,8 @@ GATE_SECONDS = 3600.0
 """Server access logging takes an hour or more to take effect (S3 User Guide, Enabling server access logging)."""
 _SECONDS_PER_CALL = {True: 0.1, False: 0.02}
 """Of a real target, and of one on this machine; only an estimate of how long the calls take without ``--rate``."""
+_SECONDS_PER_ROUND = 0.2
+"""Of this machine, for a round of polls: minutes on a clock that runs hundreds of times as fast."""
 _RECORDS_PER_OBJECT: Mapping[str, float] = {SERVER_ACCESS: 3.0, CLOUDTRAIL: 12.0}
 """How many records share a log object, about: as seen on the embedded target; reading one costs next to nothing."""
 _OBJECTS_PER_LISTING = 1000
@@ -135,7 +137,7 @@ def plan_of(options: Options, target: Target) -> Plan:
     )
     waits = _waits(options, target, channels, done)
     gate_seconds = waits[0].expected_seconds
-    polls = {c.name: _polls(c, gate_seconds, waits[-1].expected_seconds) for c in channels}
+    polls = {c.name: _polls(c, gate_seconds, waits[-1].expected_seconds, target.clock.factor) for c in channels}
     made = done.weighted(options.repeats, polls, controls=round(gate_seconds / INTERVAL_SECONDS))
     hours = sum(wait.expected_seconds for wait in waits) / 3600
     cost = estimate(made, [c.name for c in channels], hours)
@@ -198,13 +200,12 @@ def _waits(options: Options, target: Target, channels: Sequence[Channel], done: 
     ]
 
 
-def _polls(channel: Channel, gate_seconds: float, wait_seconds: float) -> int:
-    """Return how often a channel is polled, as its policy spaces the polls."""
-    polls = int(gate_seconds // channel.policy.interval_seconds) + 1
-    waited = channel.policy.interval_after(0.0)
-    while waited < wait_seconds:
+def _polls(channel: Channel, gate_seconds: float, wait_seconds: float, clock_factor: float) -> int:
+    """Return how often a channel is polled, as its policy spaces the polls, and a fast clock allows them."""
+    least = _SECONDS_PER_ROUND * clock_factor
+    polls, waited = int(gate_seconds // max(channel.policy.interval_seconds, least)) + 1, 0.0
+    while (waited := waited + max(channel.policy.interval_after(waited), least)) < wait_seconds:
         polls += 1
-        waited += channel.policy.interval_after(waited)
     return polls
 
 
