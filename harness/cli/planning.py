@@ -132,7 +132,7 @@ def policy(
 ) -> None:
     """Print the least-privilege IAM policy of a run: take the same selection as for `run`.
 
-    It is made of what scenarios and channels declare, on what a run makes itself (`s3lm-*`) wherever IAM can be so narrow.
+    It is made of what scenarios and channels declare, for what a run makes (`s3lm-*`) wherever IAM can be so narrow.
     Where one managed policy cannot hold it, JSON is a list of several. docs/permissions.md says what is proved of it.
 
     Examples: `s3logjam policy --account 111122223333 --region us-east-1` · `s3logjam policy --operations '*Acl'` ·
