@@ -14,8 +14,8 @@ from harness.environment.removal import OF_CHANNELS, Kind
 from harness.environment.site import DIRECTORY_SUFFIX, PREFIX, Site, code_of, refuse_expired
 from harness.journal import Resource
 
-_ATTEMPTS = 10
-_LONGEST_PAUSE_SECONDS = 30.0
+_ATTEMPTS = 14
+_LONGEST_PAUSE_SECONDS = 120.0
 _GONE = {
     "NoSuchBucket",
     "NoSuchEntity",
