@@ -68,7 +68,7 @@ def test_who_is_asked_decides(
     begun: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.confirm", lambda _question, **_: answer)
-    monkeypatch.setattr(cli.running, "_execute", lambda *_args, **_: begun.append("run"))
+    monkeypatch.setattr("harness.attend.attend", lambda *_args, **_: begun.append("run") or 0)
     assert run("--account", ACCOUNT, "--results", str(tmp_path)) == (0 if answer else 2)
     assert begun == (["run"] if answer else [])
     assert ("Nothing was created." in capsys.readouterr().out) is not answer

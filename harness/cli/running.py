@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ from harness.targets.embedded import DEFAULT_FACTOR
 
 if TYPE_CHECKING:
     from harness.selection import Options
+    from harness.targets import Target
 
 HEARTBEAT = ("PutObject", "GetBucketLocation")
 """A data event and a management event, both in the access log."""
@@ -157,12 +159,14 @@ def run(
     if len(regions) > 1:
         from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
 
-        _agree(options, [replace(wanted, region=each) for each in regions], yes, output)
+        if target is TargetName.AWS:
+            with ExitStack() as stack:
+                places = [target_for(replace(wanted, region=each)) for each in regions]
+                _agree(options, [stack.enter_context(each) for each in places], yes, output)
         arguments = [*several.without(context.obj, "--region", "--results"), "--yes"]
         as_json = output is TextOutput.JSON
         raise typer.Exit(several.run(arguments, regions, results, target.value, as_json=as_json))
-    _agree(options, [wanted], yes, output)
-    _execute(options, wanted, output, matrix, baseline, known, least_privilege=least_privilege)
+    _execute(options, wanted, yes, output, matrix, baseline, known, least_privilege=least_privilege)
 
 
 @app.command()
@@ -220,11 +224,10 @@ def heartbeat(
         factor=factor,
         detached=detach,
     )
-    _agree(options, [wanted], yes, output)
-    _execute(options, wanted, output, needs_records=True)
+    _execute(options, wanted, yes, output, needs_records=True)
 
 
-def _agree(options: Options, wanted: Sequence[Wanted], yes: bool, output: TextOutput) -> None:
+def _agree(options: Options, targets: Sequence[Target], yes: bool, output: TextOutput) -> None:
     """Show what a run on a real target would do, and ask; end where the answer is no.
 
     Raises:
@@ -233,13 +236,11 @@ def _agree(options: Options, wanted: Sequence[Wanted], yes: bool, output: TextOu
     from harness.environment.plan import plan_of  # noqa: PLC0415 - boto3 loads slowly
     from harness.report import planned  # noqa: PLC0415
 
-    if wanted[0].name is not TargetName.AWS:
+    if not any(target.real for target in targets):
         return
-    plans = []
-    for each in wanted:
-        with target_for(each) as target:
-            options.check_account(target)
-            plans.append(plan_of(options, target))
+    for target in targets:
+        options.check_account(target)
+    plans = [plan_of(options, target) for target in targets]
     aside = output is TextOutput.JSON
     typer.echo(planned.as_text(plans), err=aside)
     if yes:
@@ -254,6 +255,7 @@ def _agree(options: Options, wanted: Sequence[Wanted], yes: bool, output: TextOu
 def _execute(
     options: Options,
     wanted: Wanted,
+    yes: bool,
     output: TextOutput,
     show_rows: bool = True,
     against: Path | None = None,
@@ -272,6 +274,7 @@ def _execute(
     from harness.run import Run  # noqa: PLC0415
 
     with target_for(wanted) as target:
+        _agree(options, [target], yes, output)
         if needs_records and target.no_logs:
             raise UsageError(f"there would be nothing to measure: {target.no_logs}")
         if least_privilege:
