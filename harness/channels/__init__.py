@@ -117,6 +117,12 @@ class Channel(Protocol):
         ...
 
 
+def text_delivery(channel: str, name: str, text: str, arrived_at: datetime, seen_at: datetime) -> Delivery:
+    """Return the delivery of a record that a service hands out as text: an event, a message."""
+    body = text.encode("utf-8", "surrogatepass")
+    return Delivery(channel=channel, name=name, arrived_at=arrived_at, seen_at=seen_at, size_bytes=len(body), body=body)
+
+
 def channels() -> Mapping[str, Callable[[], Channel]]:
     """Return every channel by name."""
     from harness.channels.cloudtrail import CloudTrailChannel  # noqa: PLC0415 - the modules need this one

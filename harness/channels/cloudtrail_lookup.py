@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
-from harness.channels import Permission, PollPolicy
+from harness.channels import Permission, PollPolicy, text_delivery
 from harness.channels.token_bucket import TokenBucket
 from harness.environment.site import Site, code_of
 from harness.formats import cloudtrail
@@ -75,11 +75,8 @@ class CloudTrailLookupChannel:
                 if name in known:
                     continue
                 known.add(name)
-                body = event["CloudTrailEvent"].encode("utf-8", "surrogatepass")
                 now = site.clock.now()
-                yield Delivery(
-                    channel=self.name, name=name, arrived_at=now, seen_at=now, size_bytes=len(body), body=body
-                )
+                yield text_delivery(self.name, name, event["CloudTrailEvent"], now, now)
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse an event."""

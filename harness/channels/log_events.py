@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from harness.channels import Permission
+from harness.channels import Permission, text_delivery
 from harness.environment.site import TAG_KEY, Site
 from harness.model import Delivery
 
@@ -49,12 +49,5 @@ def new_log_events(
             if name in known:
                 continue
             known.add(name)
-            body = event["message"].encode("utf-8", "surrogatepass")
-            yield Delivery(
-                channel=channel,
-                name=name,
-                arrived_at=datetime.fromtimestamp(event["ingestionTime"] / 1000, UTC),
-                seen_at=site.clock.now(),
-                size_bytes=len(body),
-                body=body,
-            )
+            ingested = datetime.fromtimestamp(event["ingestionTime"] / 1000, UTC)
+            yield text_delivery(channel, name, event["message"], ingested, site.clock.now())

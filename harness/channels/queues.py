@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.channels import Permission
+from harness.channels import Permission, text_delivery
 from harness.environment.site import TAG_KEY, Site
 from harness.model import Delivery
 
@@ -68,14 +68,7 @@ def new_messages(site: Site, channel: str, queue: str, known: set[str]) -> Itera
             if name in known:
                 continue
             known.add(name)
-            body = message["Body"].encode("utf-8", "surrogatepass")
-            yield Delivery(
-                channel=channel,
-                name=name,
-                arrived_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-                seen_at=site.clock.now(),
-                size_bytes=len(body),
-                body=body,
-            )
+            taken = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+            yield text_delivery(channel, name, message["Body"], taken, site.clock.now())
         entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(batch)]
         sqs.delete_message_batch(QueueUrl=url, Entries=entries)
