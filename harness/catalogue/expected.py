@@ -41,8 +41,6 @@ NOTIFIED = frozenset(
 )
 """Operations that S3 has an event type for (S3 User Guide, supported event types; botocore 1.44.5, ``Event``)."""
 NOTIFIED_PER_KEY = "DeleteObjects"
-NOT_LOOKED_UP = frozenset({"BrowserPost", "CorsPreflight"})
-"""A form post ends as PutObject, a data event; a preflight is unsigned, and events are looked up by who made them."""
 
 
 @cache
@@ -54,17 +52,21 @@ def _categories() -> Mapping[str, str]:
 def is_management(operation: str) -> bool:
     """Tell whether an operation is a management event: as documented, or else by what it acts on."""
     known = catalogue.find(operation)
-    acts_on_objects = known is not None and known.level is Level.OBJECT
+    # What S3 notifies of happens to objects, whatever the request names: a form is posted to the bucket.
+    acts_on_objects = operation in NOTIFIED or (known is not None and known.level is Level.OBJECT)
     return _categories().get(operation, "data" if acts_on_objects else "management") == "management"
 
 
-def expected(operation: str, server_access: int, cloudtrail: int, *, succeeds: bool = True) -> dict[str, int]:
+def expected(
+    operation: str, server_access: int, cloudtrail: int, *, succeeds: bool = True, signed: bool = True
+) -> dict[str, int]:
     """Return the expected records of one call by channel.
 
     Args:
         operation: Its name in the catalogue.
         server_access, cloudtrail: What its scenario declares.
         succeeds: Whether it is meant to succeed: S3 notifies of nothing else.
+        signed: Whether it is known who makes it: events are looked up by that.
     """
     # Of a batch, one per key, as the access log has beside the line of its own.
     notified = max(0, server_access - 1) if operation == NOTIFIED_PER_KEY else int(operation in NOTIFIED)
@@ -73,7 +75,7 @@ def expected(operation: str, server_access: int, cloudtrail: int, *, succeeds: b
         SERVER_ACCESS_CLOUDWATCH: server_access,
         CLOUDTRAIL: cloudtrail,
         CLOUDTRAIL_CLOUDWATCH: cloudtrail,
-        CLOUDTRAIL_LOOKUP: cloudtrail if is_management(operation) and operation not in NOT_LOOKED_UP else 0,
+        CLOUDTRAIL_LOOKUP: cloudtrail if signed and is_management(operation) else 0,
         # Data events too: our trail selects them (channels row L: CloudTrail's data events need a trail that does).
         EVENTBRIDGE: cloudtrail,
         S3_NOTIFICATION: notified if succeeds else 0,
