@@ -31,12 +31,11 @@ def long_wait() -> Any:
     return module
 
 
-def test_nine_hours_with_a_long_tail_lose_nothing_and_take_seconds(long_wait: Any, tmp_path: Path) -> None:
+def test_nine_hours_with_a_long_tail_lose_nothing_and_cost_few_requests(long_wait: Any, tmp_path: Path) -> None:
     done = long_wait.simulate(tmp_path, NINE_HOURS, timedelta(hours=10))
     assert done.arrived == done.expected == {SERVER_ACCESS: 1000, CLOUDTRAIL: 1000}
     assert (done.rejects, done.unmatched) == (0, 0)
     assert NINE_HOURS <= done.waited < NINE_HOURS + timedelta(seconds=1800)
-    assert done.cpu_seconds < 5
     # A tenth of the time waited between two polls, half an hour at most: 32 and 50 polls or so, and a few at first.
     assert done.polls[SERVER_ACCESS] <= 45
     assert done.polls[CLOUDTRAIL] <= 65

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -116,11 +115,9 @@ def test_progress_is_told_after_every_round(site: Site) -> None:
     assert (second.arrived, second.now, second.deadline) == ({"fake": 1}, T0 + seconds(60), DEADLINE)
 
 
-def test_nine_hours_of_waiting_take_less_than_five_seconds(site: Site) -> None:
+def test_nine_hours_are_waited_on_the_runs_own_clock(site: Site) -> None:
     channel = FakeChannel(scheduled=[scheduled("1", 9 * 3600, a_record())])
-    began = time.monotonic()
     loop = Loop(site, channel).run(T0 + timedelta(hours=10))
-    assert time.monotonic() - began < 5
     assert len(loop.taken) == 1
     assert len(channel.polls) == 9 * 60 + 1
 
