@@ -37,10 +37,10 @@ from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
 from harness.channels import Channel, channels
 from harness.collect.loop import Collector
-from harness.environment.cost import prices
 from harness.events import CollectProgress
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Call, CellKey, Role
+from harness.planning.cost import prices
 from harness.testing import FakeClock
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -29,7 +29,6 @@ from harness.channels.setup import switch_on, those_that_can, watch
 from harness.clock import ScaledClock
 from harness.collect.gate import wait_for_channels
 from harness.collect.loop import Collector, Outstanding, polling_cost
-from harness.environment.policy import permissions
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, caller, expect_owner
 from harness.environment.teardown import teardown
@@ -59,6 +58,7 @@ from harness.execute.recorder import Recorder
 from harness.folders import new_folder, point_latest
 from harness.journal import FILE_NAME, Journal
 from harness.model import Call, Role, Verdict
+from harness.planning.policy import permissions
 from harness.report import Result, write_all
 from harness.selection import Options, nothing_to_execute, plan, selected_channels
 from harness.targets import Credentials, Target

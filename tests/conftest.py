@@ -9,10 +9,10 @@ import pytest
 from offline import ACCOUNT, REGION, RUN_ID, T0, Bench
 
 from harness import scenario
-from harness.environment.fake_aws import FakeAws
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
+from harness.planning.fake_aws import FakeAws
 from harness.testing import FakeClock
 
 

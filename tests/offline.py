@@ -12,13 +12,13 @@ import boto3
 from harness.analyse.payload import sent_leaves
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.fake_aws import FakeAws
 from harness.environment.site import Site
 from harness.events import ScenarioFinished
 from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
 from harness.execute.recorder import Recorder
 from harness.model import SERVER_ACCESS, Call, Cell, CellKey, Delivery, Parsed, Record, Role, Verdict
+from harness.planning.fake_aws import FakeAws
 from harness.report import Result
 from harness.scenario import Scenario
 from harness.targets import Target

@@ -9,7 +9,7 @@ import pytest
 from offline import ACCOUNT, FakeTarget
 
 from harness import cli
-from harness.environment.fake_aws import FakeAws
+from harness.planning.fake_aws import FakeAws
 
 ARGUMENTS = ["run", "--target", "aws", "--region", "us-east-1", "--operations", "PutBucketAcl", "--variants", "ok"]
 

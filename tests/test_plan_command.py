@@ -12,10 +12,10 @@ import pytest
 from offline import FACTS, T0, a_call
 
 from harness.cli import main
-from harness.environment.plan import plan_of
 from harness.environment.site import Site
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
+from harness.planning.plan import plan_of
 from harness.report import planned
 from harness.selection import Options
 from harness.targets.aws import AwsTarget
@@ -158,6 +158,6 @@ class _Broken(FakeChannel):
 
 
 def test_a_plan_of_what_cannot_even_be_provisioned_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.environment.plan.selected_channels", lambda _names: [_Broken()])
+    monkeypatch.setattr("harness.planning.plan.selected_channels", lambda _names: [_Broken()])
     plan = plan_of(Options(operations=("PutObject",), variants=("ok",)), AwsTarget(region="us-east-1"))
     assert any("KeyError: 'what nobody made up'" in text for text in plan.warnings)

@@ -15,7 +15,6 @@ from offline import FakeTarget, a_cell, a_delivery, a_record, seconds
 
 from harness import catalogue, scenario
 from harness.channels import PollPolicy, channels
-from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import Site
 from harness.errors import ExitCode, NothingSelectedError, PreflightError, TargetError, UsageError
 from harness.events import (
@@ -32,6 +31,7 @@ from harness.events import (
 )
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, CellKey, Delivery, Operation, Parsed, Role, Verdict
+from harness.planning.fake_aws import FakeAws, refusal
 from harness.report.delay import delay_rows
 from harness.run import Run, read
 from harness.selection import Options, plan, selected_channels, selected_operations

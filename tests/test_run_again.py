@@ -13,7 +13,6 @@ import pytest
 from offline import ACCOUNT, FakeTarget
 
 from harness import scenario
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.errors import CredentialsError, ExitCode, JournalError, LogjamError, PreflightError, UsageError
 from harness.events import (
     Event,
@@ -27,6 +26,7 @@ from harness.events import (
 )
 from harness.journal import FILE_NAME, Journal
 from harness.model import CellKey, Role
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.run import LOCK_NAME, Run, forget
 from harness.selection import Options
 

@@ -11,11 +11,11 @@ from offline import ACCOUNT, REGION, RUN_ID, Bench
 
 from harness import catalogue, scenario
 from harness.channels import channels
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
 from harness.model import CellKey, Role
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.testing import FakeClock
 
 scenario.load()

@@ -12,8 +12,8 @@ from offline import ACCOUNT, REGION, RUN_ID, T0, FakeTarget
 from rich.console import Console
 
 from harness.cli import main
-from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.errors import ExitCode, PreflightError, UsageError
+from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 from harness.sweep import sweep
 
 pytestmark = pytest.mark.usefixtures("no_backoff")

@@ -67,7 +67,7 @@ class Channel(Protocol):
     Attributes:
         permissions: For everything that the channel does itself, from preflight to teardown.
         charges: What AWS charges for, beside the requests that the run makes itself: items of the price list
-            (``environment/prices.csv``).
+            (``planning/prices.csv``).
     """
 
     name: str

@@ -69,7 +69,7 @@ def plan(
 
     Examples: `s3logjam plan --target aws --profile sandbox --repeats 30` · `s3logjam plan --recount results/latest`
     """
-    from harness.environment.plan import plan_of, recounted  # noqa: PLC0415 - boto3 loads slowly
+    from harness.planning.plan import plan_of, recounted  # noqa: PLC0415 - boto3 loads slowly
     from harness.report import planned  # noqa: PLC0415
     from harness.results import run_folder  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
@@ -138,8 +138,8 @@ def policy(
     Examples: `s3logjam policy --account 111122223333 --region us-east-1` · `s3logjam policy --operations '*Acl'` ·
     `s3logjam policy --output terraform`
     """
-    from harness.environment.deploy import Form, render  # noqa: PLC0415 - boto3 loads slowly
-    from harness.environment.policy import permissions_for  # noqa: PLC0415
+    from harness.planning.deploy import Form, render  # noqa: PLC0415 - boto3 loads slowly
+    from harness.planning.policy import permissions_for  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
     from harness.targets.choice import unasked  # noqa: PLC0415
 

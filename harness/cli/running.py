@@ -233,7 +233,7 @@ def _agree(options: Options, targets: Sequence[Target], yes: bool, output: TextO
     Raises:
         UsageError: There is nobody to ask.
     """
-    from harness.environment.plan import plan_of  # noqa: PLC0415 - boto3 loads slowly
+    from harness.planning.plan import plan_of  # noqa: PLC0415 - boto3 loads slowly
     from harness.report import planned  # noqa: PLC0415
 
     if not any(target.real for target in targets):
@@ -278,7 +278,7 @@ def _execute(
         if needs_records and target.no_logs:
             raise UsageError(f"there would be nothing to measure: {target.no_logs}")
         if least_privilege:
-            from harness.environment.policy import under_policy  # noqa: PLC0415
+            from harness.planning.policy import under_policy  # noqa: PLC0415
 
             target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
         tell = print_document if output is TextOutput.JSON else None

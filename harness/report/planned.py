@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.environment.cost import CostLine, prices, total_usd
-from harness.environment.plan import Plan, Wait
 from harness.model import Role
+from harness.planning.cost import CostLine, prices, total_usd
+from harness.planning.plan import Plan, Wait
 from harness.report import headline, provenance
 from harness.report.safe import visible
 
@@ -26,7 +26,7 @@ def as_text(plans: Sequence[Plan]) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    yield plan.headline
+    yield headline(plan.facts)
     yield ""
     yield f"Account     {plan.account} in {plan.region}"
     yield f"Principal   {plan.caller}"
@@ -127,7 +127,7 @@ def as_json(plans: Sequence[Plan]) -> str:
 
 def _told(plan: Plan) -> dict[str, Any]:
     return {
-        "provenance": dict(plan.provenance),
+        "provenance": provenance(plan.facts),
         "region": plan.region,
         "account": plan.account,
         "principal": plan.caller,

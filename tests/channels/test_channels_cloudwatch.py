@@ -10,9 +10,9 @@ import pytest
 from offline import ACCOUNT, REGION, T0
 
 from harness.channels import channels
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.formats.server_access_json import FIELDS
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.testing import FakeClock
 
 pytestmark = pytest.mark.usefixtures("no_backoff")

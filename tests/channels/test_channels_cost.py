@@ -13,9 +13,9 @@ from offline import ACCOUNT, REGION, T0
 
 from harness.channels import DEFAULT, channels
 from harness.collect.loop import Collector, Outstanding, polling_cost
-from harness.environment.fake_aws import Answer, FakeAws, xml
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
+from harness.planning.fake_aws import Answer, FakeAws, xml
 from harness.testing import FakeClock
 
 EXISTING, PAGE = 10_000, 1000

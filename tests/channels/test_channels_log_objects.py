@@ -15,9 +15,9 @@ from offline import ACCOUNT, REGION, T0, seconds
 from harness.channels import DEFAULT, channels
 from harness.channels.log_objects import OVERLAP, LogFolder, new_objects
 from harness.collect.loop import Collector, Outstanding
-from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.model import Delivery
+from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 from harness.testing import FakeClock
 
 PAGE = 2

@@ -11,8 +11,8 @@ from offline import RUN_ID, T0
 
 from harness.channels import channels
 from harness.channels.token_bucket import TokenBucket
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.testing import FakeClock
 
 pytestmark = pytest.mark.usefixtures("no_backoff")

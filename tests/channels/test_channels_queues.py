@@ -12,9 +12,9 @@ from offline import ACCOUNT, T0
 
 from harness.channels import channels
 from harness.channels.s3_notification import EVENTS
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.errors import PreflightError
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 NAMES = ("eventbridge", "s3-notification")

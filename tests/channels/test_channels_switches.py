@@ -10,8 +10,8 @@ from offline import ACCOUNT
 
 from harness.channels import channels
 from harness.channels.trail import selectors
-from harness.environment.fake_aws import FakeAws
 from harness.environment.site import Site
+from harness.planning.fake_aws import FakeAws
 
 
 def policy(aws: FakeAws, bucket: str) -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ import pytest
 from offline import ACCOUNT
 
 from harness.channels import channels
-from harness.environment.fake_aws import FakeAws, xml
 from harness.environment.site import Site, expect_owner
 from harness.environment.teardown import teardown
 from harness.journal import Journal
+from harness.planning.fake_aws import FakeAws, xml
 from harness.testing import FakeClock
 
 MODEL = botocore.session.Session().get_service_model("s3")

@@ -14,12 +14,12 @@ from offline import ACCOUNT, REGION, T0, FakeTarget
 
 from harness.analyse.delays import clock_offset
 from harness.channels import Permission, channels
-from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site
 from harness.errors import CredentialsError, PreflightError
 from harness.events import Checked
 from harness.execute.recorder import Recorder
+from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 from harness.targets import Target
 from harness.testing import FakeChannel
 

@@ -8,11 +8,11 @@ import pytest
 from offline import T0
 
 from harness.channels import channels
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.removal import OF_CHANNELS
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.journal import Journal
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 GONE = {

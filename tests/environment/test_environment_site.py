@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from offline import ACCOUNT, REGION, RUN_ID, T0
 
 from harness.channels import channels
-from harness.environment.fake_aws import FakeAws, refusal
 from harness.environment.site import TAG_KEY, Site, code_of
 from harness.errors import CredentialsError, ExitCode, PreflightError
 from harness.journal import Journal
+from harness.planning.fake_aws import FakeAws, refusal
 from harness.testing import FakeClock
 
 _CORE = boto3.Session(region_name="us-east-1")

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from offline import ACCOUNT, REGION, RUN_ID, T0
 
-from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.find import Found, nothing
 from harness.environment.site import TAG_KEY, Site
 from harness.environment.sweep import RunLeft, delete, find_leftovers, leftover, to_delete
 from harness.environment.teardown import KINDS
 from harness.errors import CredentialsError
+from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 OTHER = "deadbeef"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from offline import T0
 
-from harness.environment.fake_aws import Answer, FakeAws, refusal, xml
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.errors import CredentialsError
 from harness.journal import Journal
+from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 

@@ -10,12 +10,12 @@ from botocore.exceptions import ClientError
 from offline import T0, Bench
 
 from harness.channels import DEFAULT, channels
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.engine import CONTROL_INTERVAL, RunSurroundings
 from harness.execute.recorder import Recorder
 from harness.journal import Journal
 from harness.model import CellKey, Role
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.scenario import Records, Scenario, StoredObject, fixture
 
 pytestmark = pytest.mark.usefixtures("empty_registry", "no_backoff")

@@ -10,11 +10,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from offline import RUN_ID, T0, seconds
 
-from harness.environment.fake_aws import Answer, FakeAws, refusal
 from harness.environment.site import Site
 from harness.execute.recorder import Recorder
 from harness.journal import Journal
 from harness.model import Call, CellKey, Role
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.redact import MASK
 from harness.testing import FakeClock
 

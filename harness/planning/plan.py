@@ -10,14 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel
 from harness.collect.gate import INTERVAL_SECONDS
-from harness.environment.cost import CostLine, priced, records_of, total_usd, usage
-from harness.environment.dry_run import DryRun, dry_run
-from harness.environment.policy import Document, documents, permissions_for, statements
 from harness.environment.site import EXPIRES_DAYS
 from harness.errors import LogjamError, NothingSelectedError
 from harness.journal import Journal
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Call, Role
-from harness.report import headline, provenance
+from harness.planning.cost import CostLine, priced, records_of, total_usd, usage
+from harness.planning.dry_run import DryRun, dry_run
+from harness.planning.policy import Document, documents, permissions_for, statements
 from harness.scenario import Scenario, all_scenarios
 from harness.selection import Options, nothing_to_execute, plan, selected_channels
 from harness.targets import Target
@@ -69,6 +68,7 @@ class Plan:
     """What a run would do.
 
     Attributes:
+        facts: Target, its note and the clock factor, as a journal has them.
         account, caller: Account id and ARN of who asks, or ``not asked``.
         rows, executions: Selected rows that are executed, and how often in all.
         resources: (kind, name) of what is made, further buckets by their first repetition.
@@ -83,8 +83,7 @@ class Plan:
         warnings: What the reader should know before.
     """
 
-    headline: str
-    provenance: Mapping[str, object]
+    facts: Mapping[str, object]
     region: str
     account: str
     caller: str
@@ -142,12 +141,10 @@ def plan_of(options: Options, target: Target) -> Plan:
     hours = sum(wait.expected_seconds for wait in waits) / 3600
     cost = estimate(made, [c.name for c in channels], hours)
     dearer = estimate(made, [c.name for c in channels], hours, further_copy=True)
-    facts = {"target": target.name, "note": target.note, "clock_factor": target.clock.factor}
     totals = Counter(kind for kind, _ in done.resources)
     totals.update({kind: number * (options.repeats - 1) for kind, number in done.resources_again.items()})
     return Plan(
-        headline=headline(facts),
-        provenance=provenance(facts),
+        facts={"target": target.name, "note": target.note, "clock_factor": target.clock.factor},
         region=target.region,
         account=account or NOT_ASKED,
         caller=identity[1] if identity else NOT_ASKED,

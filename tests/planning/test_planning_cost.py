@@ -8,8 +8,8 @@ import pytest
 from offline import a_call
 
 from harness import catalogue, scenario
-from harness.environment.cost import CostLine, priced, prices, total_usd, usage
 from harness.model import ACTOR, CLOUDTRAIL, SERVER_ACCESS, Role
+from harness.planning.cost import CostLine, priced, prices, total_usd, usage
 
 scenario.load()
 

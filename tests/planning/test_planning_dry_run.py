@@ -11,11 +11,11 @@ import pytest
 
 from harness import scenario
 from harness.channels import PollPolicy
-from harness.environment.cost import total_usd
-from harness.environment.dry_run import DryRun, dry_run
-from harness.environment.plan import plan_of, recounted
 from harness.journal import FILE_NAME, Journal
 from harness.model import Call, CellKey, Role
+from harness.planning.cost import total_usd
+from harness.planning.dry_run import DryRun, dry_run
+from harness.planning.plan import plan_of, recounted
 from harness.selection import Options, selected_channels
 from harness.targets.embedded import EmbeddedTarget
 from harness.testing import FakeChannel

@@ -10,7 +10,8 @@ import pytest
 
 from harness import scenario
 from harness.channels import Permission, channels
-from harness.environment.policy import (
+from harness.errors import NothingSelectedError, ScenarioError, UsageError
+from harness.planning.policy import (
     MANAGED_POLICY_CHARACTERS,
     documents,
     permission_for,
@@ -19,7 +20,6 @@ from harness.environment.policy import (
     size,
     statements,
 )
-from harness.errors import NothingSelectedError, ScenarioError, UsageError
 from harness.selection import Options
 from harness.targets.choice import TargetName, Wanted, unasked
 
@@ -60,7 +60,7 @@ def test_every_action_exists(name: TargetName, known: Any) -> None:
 def test_every_known_action_is_on_the_kind_of_resource_that_iam_says(known: Any) -> None:
     kinds = {"objects": "object", "accesspoint": "access-point", "multiregionaccesspoint": "multi-region-access-point"}
     kinds |= {"tablebucket": "table-bucket", "accesspointobject": "object"}
-    text = resources.files("harness.environment").joinpath("actions.csv").read_text("utf-8")
+    text = resources.files("harness.planning").joinpath("actions.csv").read_text("utf-8")
     for line in text.splitlines()[1:]:
         action, _, told = line.partition(",")
         service, _, what = action.partition(":")

@@ -15,8 +15,8 @@ import yaml
 
 from harness import scenario
 from harness.channels import Permission
-from harness.environment.deploy import Form, render
-from harness.environment.policy import documents, permissions_for, statements
+from harness.planning.deploy import Form, render
+from harness.planning.policy import documents, permissions_for, statements
 from harness.selection import Options
 from harness.targets.choice import TargetName, Wanted, unasked
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from harness.channels import Permission
-from harness.environment.policy import Document, documents, statements
+from harness.planning.policy import Document, documents, statements
 
 _ISSUER = "token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"

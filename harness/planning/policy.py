@@ -83,7 +83,7 @@ _DENIED_ROLE = ("iam:CreateRole", "iam:TagRole", "sts:AssumeRole", "iam:DeleteRo
 @cache
 def _kinds() -> Mapping[str, Sequence[str]]:
     """Return the resource types of every action that a scenario may name."""
-    text = resources.files("harness.environment").joinpath("actions.csv").read_text("utf-8")
+    text = resources.files("harness.planning").joinpath("actions.csv").read_text("utf-8")
     return {row["action"]: row["resources"].split() for row in csv.DictReader(text.splitlines())}
 
 

@@ -17,7 +17,6 @@ from botocore.awsrequest import AWSPreparedRequest
 
 from harness.channels import Channel
 from harness.channels.setup import switch_on
-from harness.environment.fake_aws import DEFAULTS, Answer, FakeAws, refusal, xml
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, expect_owner
 from harness.environment.teardown import teardown
@@ -27,6 +26,7 @@ from harness.execute.engine import RunSurroundings, control_calls, execute
 from harness.execute.recorder import Recorder
 from harness.journal import Journal
 from harness.model import Call, Role
+from harness.planning.fake_aws import DEFAULTS, Answer, FakeAws, refusal, xml
 from harness.scenario import Scenario
 from harness.selection import Options
 from harness.targets import Target

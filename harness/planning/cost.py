@@ -75,7 +75,7 @@ class CostLine:
 @cache
 def prices() -> Mapping[str, Price]:
     """Return the prices by item, in the order of the file."""
-    text = resources.files("harness.environment").joinpath("prices.csv").read_text("utf-8")
+    text = resources.files("harness.planning").joinpath("prices.csv").read_text("utf-8")
     rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
     return {row["item"]: Price(**row | {"usd": float(row["usd"])}) for row in rows}
 

@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError
 from harness import scenario
 from harness.analyse.payload import sent_leaves
 from harness.channels import Channel, Permission, channels
-from harness.environment import policy
 from harness.environment.site import Site
 from harness.environment.teardown import teardown
 from harness.errors import LogjamError
@@ -24,6 +23,7 @@ from harness.execute.clients import Clients
 from harness.execute.engine import RunSurroundings, execute
 from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
+from harness.planning import policy
 from harness.scenario import Scenario
 from harness.selection import plan
 from harness.targets import Credentials
