@@ -90,6 +90,7 @@ class GateProgress:
     Attributes:
         waiting: Channels that have shown none yet.
         silent: Those that were given up.
+        buckets: Per channel, in how many buckets it has shown nothing yet.
         waited_seconds, limit_seconds: On the run's clock.
     """
 
@@ -97,6 +98,7 @@ class GateProgress:
     silent: tuple[str, ...]
     waited_seconds: float
     limit_seconds: float
+    buckets: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

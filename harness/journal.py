@@ -196,6 +196,10 @@ class Journal:
         rows = self._read("SELECT * FROM resources ORDER BY number")
         return [(r["kind"], r["name"], r["state"], json.loads(r["detail"])) for r in rows]
 
+    def watched_buckets(self) -> frozenset[str]:
+        """Return the source buckets beside the main one that were logged."""
+        return frozenset(n for kind, n, _, detail in self.resources() if kind == "bucket" and detail.get("watched"))
+
     # Calls
 
     def next_call_number(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import secrets
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from harness.analyse.payload import sent_leaves
 from harness.channels import Channel
 from harness.channels.setup import switch_on, those_that_can, watch
 from harness.clock import ScaledClock
-from harness.collect.gate import wait_for_channels
+from harness.collect.gate import Shown, wait_for_channels
 from harness.collect.loop import Collector, Outstanding, polling_cost
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, caller, expect_owner
@@ -52,6 +52,7 @@ from harness.events import (
     StageStarted,
     Warned,
 )
+from harness.execute.buckets import SourceBuckets
 from harness.execute.clients import Clients
 from harness.execute.engine import Control, RunSurroundings, execute
 from harness.execute.recorder import Recorder
@@ -138,6 +139,7 @@ class Run:
             "channels": [c.name for c in chosen],
             "no_logs": target.no_logs,
             "absence_seconds": {c.name: c.policy.absence_seconds for c in chosen},
+            "by_bucket": [c.name for c in chosen if c.policy.by_bucket],
             "without_arrival_stamps": [c.name for c in chosen if not c.policy.arrival_stamps],
             "started_at": target.clock.now().isoformat(),
             "s3logjam": __version__,
@@ -295,6 +297,8 @@ class Run:
             if any(each.how.client == "denied" for each in selected):
                 site.make_denied_role()
             yield from self._told()
+            if self._with_gate() and any(c.policy.by_bucket for c in self._channels):
+                yield from self._lay_in_buckets(selected)
         self.journal.note("provisioned_at", self.target.clock.now().isoformat())
 
     def _set_up_channels(self, site: Site) -> Iterator[Event]:
@@ -316,6 +320,15 @@ class Run:
             yield ChannelSkipped(channel=name, reason=reason)
         if skipped and not able:
             raise PreflightError("no channel can be set up: " + "; ".join(f"{n}: {why}" for n, why in skipped.items()))
+
+    def _lay_in_buckets(self, selected: list[scenario.Scenario]) -> Iterator[Event]:
+        """Make the further source buckets now: the gate waits until each of them is logged."""
+        from harness.planning.dry_run import buckets_needed  # noqa: PLC0415 - what only a run with a gate needs
+
+        site, _ = self._ready()
+        wanted = buckets_needed(selected, self.target, self.options, site)
+        for _ in SourceBuckets(site, self._channels).lay_in(wanted):
+            yield from self._told()
 
     def _keep_channels(self, channels: list[Channel]) -> None:
         """Go on with these channels alone."""
@@ -353,7 +366,7 @@ class Run:
             yield Warned(message=f"{redone} executions were broken off and are done again")
         surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
         if self._with_gate():
-            yield from self._wait_for_channels(Control(recorder, surroundings))
+            yield from self._wait_for_channels(Control(recorder, surroundings), surroundings.buckets)
             surroundings.channels = self._channels
         yield self._enter("execute")
         clients = Clients(site, self._session)
@@ -367,15 +380,22 @@ class Run:
         wanted = self.target.real if self.options.canary is None else self.options.canary
         return bool(wanted and self._channels and not self.journal.fact("gate_passed_at"))
 
-    def _wait_for_channels(self, control: Control) -> Iterator[Event]:
-        """Let the first call under test wait until the channels deliver."""
+    def _wait_for_channels(self, control: Control, buckets: SourceBuckets) -> Iterator[Event]:
+        """Let the first call under test wait until the channels deliver, of every bucket."""
         yield self._enter("gate")
         site, recorder = self._ready()
-        collector = Collector(site, self._channels, take=lambda *_: None, outstanding=_nothing)
+
+        def call(to_visit: Collection[str]) -> None:
+            # What is made before logging takes effect may be lost: it must not be waited for in the end.
+            control.call(awaited=False)
+            with recorder.purpose(Role.SETUP):
+                buckets.visit(to_visit)
+
+        ours = ours_of(site.run_id, self.journal.calls())
+        collector = Collector(site, self._channels, take=lambda *_: None, outstanding=_nothing, ours=ours)
         silent: tuple[str, ...] = ()
         with recorder.purpose(Role.POLL):
-            # What is made before logging takes effect may be lost: it must not be waited for in the end.
-            for event in wait_for_channels(collector, partial(control.call, awaited=False), self._shown):
+            for event in wait_for_channels(collector, call, lambda: self._shown(buckets.in_stock)):
                 yield event
                 if isinstance(event, GateProgress):
                     silent = event.silent
@@ -387,10 +407,25 @@ class Run:
             yield Warned(message=f"the run goes on without {', '.join(silent)}")
         self.journal.note("gate_passed_at", self.target.clock.now().isoformat())
 
-    def _shown(self) -> set[str]:
-        """Return the channels in which a record of a control call has arrived."""
-        joiner = Joiner(self.journal.calls(Role.CONTROL))
-        return {record.channel for record, delivery in self.journal.records() if joiner.add(record, delivery)}
+    def _shown(self, buckets: Collection[str]) -> Shown:
+        """Return what has arrived of the control calls, and of the calls to further buckets."""
+        calls = self.journal.calls(Role.CONTROL, Role.SETUP)
+        joiner = Joiner(calls)
+        for record, delivery in self.journal.records():
+            joiner.add(record, delivery)
+        by_bucket = [c.name for c in self._channels if c.policy.by_bucket]
+        return Shown(
+            channels={
+                c.name
+                for c in self._channels
+                for call in calls
+                if call.role is Role.CONTROL and joiner.pairs(call, c.name)
+            },
+            missing={
+                name: [b for b, since in matrix.logged_since(name, calls, joiner, buckets).items() if since is None]
+                for name in by_bucket
+            },
+        )
 
     def _collect(self) -> Iterator[Event]:
         yield self._enter("collect")
@@ -400,8 +435,10 @@ class Run:
         for record, delivery in self.journal.records():
             joiner.add(record, delivery)
 
+        further = self.journal.watched_buckets()
+
         def still(polled_at: Mapping[str, datetime]) -> Outstanding:
-            return outstanding(self._channels, calls, joiner, polled_at)
+            return outstanding(self._channels, calls, joiner, polled_at, further)
 
         executed_at = datetime.fromisoformat(self.journal.fact("executed_at"))
         collector = Collector(
@@ -572,6 +609,7 @@ def read(journal: Journal, folder: Path) -> Result:
         calls=calls,
         channels=facts["absence_seconds"],
         polled_at={k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()},
+        by_bucket=dict.fromkeys(facts.get("by_bucket", ()), journal.watched_buckets()),
     ) + matrix.not_set_up(planned, facts.get("skipped_channels", {}))
     return Result(
         folder=folder,

@@ -77,7 +77,7 @@ def status_of(path: Path) -> Status:
             joiner.add(record, delivery)
         polled = {k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()}
         channels = selected_channels(facts.get("channels") or ["none"])
-        still = outstanding(channels, calls, joiner, polled)
+        still = outstanding(channels, calls, joiner, polled, journal.watched_buckets())
         ended = [why for state, why in journal.executions().values() if state != "started"]
         stopped = f" (interrupted in {facts['interrupted']})" if facts.get("interrupted") else ""
         deadline = None

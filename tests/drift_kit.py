@@ -261,7 +261,7 @@ def measured(made: Traffic, seed: int = 1) -> Snapshot:
     for record, delivery in made.records:
         joiner.add(record, delivery)
     polled_at = dict.fromkeys(ABSENCE, made.polled_at)
-    cells = matrix.build(made.planned, {}, joiner, made.calls, ABSENCE, polled_at)
+    cells = matrix.build(made.planned, {}, joiner, made.calls, ABSENCE, polled_at, {})
     result = a_result(Path("unused"), cells, facts=facts(seed), calls=made.calls)
     return from_matrix(matrix_json.document(result), f"run-{seed}")
 

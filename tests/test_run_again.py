@@ -430,6 +430,30 @@ def test_no_call_under_test_is_made_before_the_gate(silent_gate: Account) -> Non
     assert run.journal.fact("silent") == ["cloudtrail", "server-access"]
 
 
+def test_further_buckets_are_made_before_the_gate_and_none_after_it(silent_gate: Account) -> None:
+    silent_gate.options = replace(silent_gate.options, repeats=3)
+    run = silent_gate.do(silent_gate.begin())
+    further = run.journal.watched_buckets()
+    assert len(further) == 3
+    calls = run.journal.calls()
+    gate_ends = min(c.number for c in calls if c.role is Role.SUBJECT)
+    assert max(c.number for c in calls if c.operation == "CreateBucket") < gate_ends
+    visits = [c for c in calls if c.operation == "GetBucketLocation" and c.role is Role.SETUP and c.bucket in further]
+    assert {c.bucket for c in visits} == further
+    assert max(c.number for c in visits) < gate_ends
+    tagged = {c.bucket for c in calls if c.operation == "PutBucketTagging" and c.role is Role.SUBJECT}
+    assert tagged == further
+
+
+def test_buckets_that_were_laid_in_before_a_kill_are_used_afterwards(silent_gate: Account) -> None:
+    run = silent_gate.begin()
+    interrupt(run, "gate")
+    before = run.journal.watched_buckets()
+    run = silent_gate.do(silent_gate.go_on(run))
+    assert run.journal.watched_buckets() == before
+    assert len(before) == 1
+
+
 def test_a_run_in_which_all_channels_are_silent_is_not_made_if_they_are_to_be_left_out(silent_gate: Account) -> None:
     silent_gate.options = replace(silent_gate.options, leave_out_silent=True)
     run = silent_gate.begin()

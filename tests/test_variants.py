@@ -93,6 +93,32 @@ def test_lifecycle_actions_are_logged_by_s3_itself_and_the_switch_brings_them_in
     assert seen == ["not observed", "logged"]
 
 
+LATE = (
+    *("--factor", "7200", "--no-matrix", "--behaviour", "logging-starts=late"),
+    *("--channels", "server-access,server-access-cloudwatch"),
+    *("--operations", "PutBucketAcl,GetBucketVersioning,CreateBucket,HeadObject", "--variants", "ok,denied"),
+)
+
+
+def test_where_logging_starts_late_the_gate_waits_for_every_bucket_and_nothing_is_lost(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command("run", *LATE, "--canary", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    matrix = harness.load_run(tmp_path / "latest").matrix
+    not_in_a_logged_bucket = matrix["operation"] == "CreateBucket"
+    assert set(matrix[not_in_a_logged_bucket]["verdict"]) == {"not observed"}
+    assert set(matrix[~not_in_a_logged_bucket]["verdict"]) == {"logged"}
+
+
+def test_where_logging_starts_late_and_nobody_waits_no_absence_is_claimed(command: Command, tmp_path: Path) -> None:
+    done = command("run", *LATE, "--no-canary", "--results", str(tmp_path))
+    assert done.returncode in (0, 6), done.stdout + done.stderr  # a slow machine may wait without meaning to
+    matrix = harness.load_run(tmp_path / "latest").matrix
+    in_a_logged_bucket = matrix["operation"] != "CreateBucket"
+    assert "not observed" not in set(matrix[in_a_logged_bucket]["verdict"])
+
+
 def test_an_unknown_behaviour_is_told_with_what_there_is(command: Command) -> None:
     done = command("run", "--behaviour", "head-bucket=maybe")
     assert done.returncode == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from harness import catalogue
@@ -16,7 +16,11 @@ from harness.model import ACTOR, Call, Cell, CellKey, Role, Verdict
 
 
 def absence_is_established(
-    call: Call, controls: Sequence[tuple[Call, bool]], now: datetime, absence_seconds: float
+    call: Call,
+    controls: Sequence[tuple[Call, bool]],
+    now: datetime,
+    absence_seconds: float,
+    logged_since: Mapping[str, datetime | None],
 ) -> str | None:
     """Decide whether a missing record may be called absent (docs/architecture.md, rule 5).
 
@@ -25,6 +29,7 @@ def absence_is_established(
         controls: Control calls of the channel, each with whether its record has arrived.
         now: The last time that the channel was polled.
         absence_seconds: How long a record of the channel may be on its way.
+        logged_since: As ``logged_since`` returns it, of a channel that is switched on bucket by bucket; else empty.
 
     Returns:
         None when it may; else what is still missing.
@@ -37,6 +42,10 @@ def absence_is_established(
         return "no control call from before it has arrived"
     if not after:
         return "no control call from after it has arrived"
+    if call.bucket and call.bucket in logged_since:
+        since = logged_since[call.bucket]
+        if since is None or since > call.sent_at:
+            return "no record of an earlier call to its bucket shows that the bucket was logged"
     waited = (now - call.completed_at).total_seconds()
     if waited < absence_seconds:
         return f"waited {_span(waited)} of the {_span(absence_seconds)} that a record may take"
@@ -57,6 +66,17 @@ def controls_of(channel: str, calls: Iterable[Call], joiner: Joiner) -> list[tup
     return [(c, came) for c, came in seen if came or (was_received(c) and c.expected.get(channel, 1))]
 
 
+def logged_since(
+    channel: str, calls: Iterable[Call], joiner: Joiner, buckets: Iterable[str]
+) -> dict[str, datetime | None]:
+    """Return for each bucket when the first call to it was sent whose record has arrived; None where none has."""
+    since: dict[str, datetime | None] = dict.fromkeys(buckets)
+    for call in calls:
+        if call.bucket in since and since[call.bucket] is None and joiner.pairs(call, channel):
+            since[call.bucket] = call.sent_at
+    return since
+
+
 def build(
     planned: Mapping[CellKey, tuple[int, str]],
     failures: Mapping[CellKey, str],
@@ -64,6 +84,7 @@ def build(
     calls: Sequence[Call],
     channels: Mapping[str, float],
     polled_at: Mapping[str, datetime],
+    by_bucket: Mapping[str, Collection[str]],
 ) -> list[Cell]:
     """Return one cell for each planned row and channel.
 
@@ -74,6 +95,7 @@ def build(
         calls: Every call of the run.
         channels: Per channel, how long a record may be on its way, in seconds.
         polled_at: When each channel was last polled to the end.
+        by_bucket: For each channel that is switched on bucket by bucket, the buckets beside the main one.
     """
     subjects: defaultdict[CellKey, list[Call]] = defaultdict(list)
     for call in calls:
@@ -82,6 +104,7 @@ def build(
     cells = []
     for channel, absence_seconds in channels.items():
         controls = controls_of(channel, calls, joiner)
+        since = logged_since(channel, calls, joiner, by_bucket.get(channel, ()))
         for key, (repeats, why_not) in planned.items():
             sent = subjects.get(key, [])
             # A request without an answer may never have arrived: only its record proves that it did.
@@ -95,7 +118,7 @@ def build(
                 # Also of a call with some of its records: the others may be on their way.
                 if len(joiner.pairs(call, channel)) < max(1, call.expected.get(channel, 1)):
                     now = polled_at.get(channel, call.sent_at)
-                    open_question = absence_is_established(call, controls, now, absence_seconds)
+                    open_question = absence_is_established(call, controls, now, absence_seconds, since)
                     if open_question:
                         missing[open_question] += 1
             notes = [failures.get(key, "")]

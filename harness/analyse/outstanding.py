@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from harness.analyse.delay import delay_seconds, summarise
 from harness.analyse.join import Joiner
-from harness.analyse.matrix import absence_is_established, controls_of, was_received
+from harness.analyse.matrix import absence_is_established, controls_of, logged_since, was_received
 from harness.channels import Channel
 from harness.collect.loop import Outstanding
 from harness.model import Call, Delay, Role
 
 
 def outstanding(
-    channels: Sequence[Channel], calls: Sequence[Call], joiner: Joiner, polled_at: Mapping[str, datetime]
+    channels: Sequence[Channel],
+    calls: Sequence[Call],
+    joiner: Joiner,
+    polled_at: Mapping[str, datetime],
+    further_buckets: Collection[str] = (),
 ) -> Outstanding:
     """Say per channel what is still to come: expected records, or the proof that there are none.
 
@@ -23,6 +27,7 @@ def outstanding(
         calls: Of the run, of all roles.
         joiner: Has every record so far.
         polled_at: When the last complete poll of each channel began.
+        further_buckets: Source buckets beside the main one.
     """
     awaited = [c for c in calls if c.role is Role.SUBJECT or c.role is Role.CONTROL]
     arrived, expected, waiting, ends = {}, {}, [], {}
@@ -44,7 +49,8 @@ def outstanding(
             if c.role is Role.SUBJECT and was_received(c) and not wanted[c.number] and not seen[c.number]
         ]
         now, absence = polled_at.get(name), channel.policy.absence_seconds
-        unproved = [c for c in absent if now is None or absence_is_established(c, with_control, now, absence)]
+        since = logged_since(name, calls, joiner, further_buckets if channel.policy.by_bucket else ())
+        unproved = [c for c in absent if now is None or absence_is_established(c, with_control, now, absence, since)]
         if late:
             waiting.append(f"{name}: records of {len(late)} calls")
         if unproved:

@@ -29,6 +29,8 @@ class PollPolicy:
         promise: What AWS promises, with its source.
         arrival_stamps: Whether deliveries carry a stamp of their arrival. Where they do not, ``Delivery.arrived_at`` is
             when a poll saw them, and a delay is known as the interval between two polls.
+        by_bucket: Whether it is switched on for each bucket by itself and takes effect late there: only a record of a
+            bucket shows that the bucket is logged.
         looks: The operations that look for what is new, as against those that fetch it: their number is the cost of
             polling.
     """
@@ -39,6 +41,7 @@ class PollPolicy:
     slowest_seconds: float = 1800.0
     silent_seconds: float = 6 * 3600.0
     arrival_stamps: bool = True
+    by_bucket: bool = False
     looks: frozenset[str] = frozenset({"ListObjectsV2"})
 
     def interval_after(self, waited_seconds: float) -> float:

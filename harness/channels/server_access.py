@@ -24,6 +24,7 @@ class ServerAccessChannel:
     policy = PollPolicy(
         interval_seconds=300,
         absence_seconds=4 * 3600,
+        by_bucket=True,
         promise="most records within a few hours, best effort (S3 User Guide, server access logging, April 2026)",
     )
     permissions: tuple[Permission, ...] = (

@@ -25,6 +25,7 @@ class ServerAccessCloudWatchChannel:
     policy = PollPolicy(
         interval_seconds=300,
         absence_seconds=4 * 3600,
+        by_bucket=True,
         promise=f"typically within a few hours, best effort, 15 to 20 minutes after it is switched on ({_GUIDE})",
         looks=LOOKS,
     )

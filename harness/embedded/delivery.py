@@ -83,6 +83,10 @@ class Origin:
     region: str
 
 
+BEGINS_AFTER_SECONDS = {"server-access": 3000.0, "server-access-cloudwatch": 1050.0}
+"""How long after the first request to a bucket that is to be logged its requests are, with ``logging-starts=late``."""
+
+
 @dataclass(slots=True)
 class LogDelivery:
     """Takes exchanges, and writes log objects when they are due.
@@ -108,6 +112,7 @@ class LogDelivery:
     _ordinals: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     _sources: defaultdict[bool, dict[tuple[str, str], int]] = field(default_factory=lambda: defaultdict(dict))
     _ids: random.Random = field(default_factory=random.Random)
+    _switched_on: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _tie: int = 0
 
     def observe(self, exchange: Exchange, configuration_of: ConfigurationOf) -> None:
@@ -147,10 +152,12 @@ class LogDelivery:
     ) -> None:
         for entry in entries:
             target = configuration_of(entry.bucket)
-            if target:
+            if target and self._has_begun("server-access", entry.bucket, origin.received_at):
                 parts = (target.bucket, target.prefix, target.date_source or "")
                 self._queue(origin, "server-access", entry.bucket, parts, access_log.line_of(entry))
-            self._post(origin, outlets.of_entry(entry))
+            for post in outlets.of_entry(entry):
+                if self._has_begun(post.channel, entry.bucket, origin.received_at):
+                    self._post(origin, [post])
         logging = [each for each in self.trails() if each.status.is_logging]
         for event in events:
             here = [t for t in logging if t.is_multi_region or t.region_name == event["awsRegion"]]
@@ -159,6 +166,12 @@ class LogDelivery:
                 parts = (each.bucket_name, each.s3_key_prefix or "", each.region_name)
                 self._queue(origin, "cloudtrail", each.arn, parts, event)
             self._post(origin, outlets.of_event(event, selecting, self.history))
+
+    def _has_begun(self, channel: str, bucket: str, at: datetime) -> bool:
+        """Tell whether a bucket's logging has begun, which somebody has switched on; what is earlier is lost."""
+        first = self._switched_on.setdefault((channel, bucket), at)
+        late = self.switches["logging-starts"] == "late"
+        return not late or (at - first).total_seconds() >= BEGINS_AFTER_SECONDS[channel]
 
     def _post(self, origin: Origin, posts: Iterable[outlets.Post]) -> None:
         for post in posts:

@@ -33,6 +33,11 @@ SWITCHES: Mapping[str, Switch] = {
         ("data", "management"),
         "HeadBucket as data or management event: the S3 User Guide lists it as both",
     ),
+    "logging-starts": Switch(
+        ("at-once", "late"),
+        "a bucket's access logging begins when it is switched on, or late: over about an hour (S3 User Guide, server"
+        " access logging), 15 to 20 minutes to a log group (S3 User Guide, access logs in CloudWatch Logs)",
+    ),
 }
 
 

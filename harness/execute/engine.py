@@ -20,6 +20,7 @@ from harness.clock import Clock
 from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired, refusing_expired
 from harness.errors import CredentialsError, LogjamError
 from harness.events import Event, ScenarioFinished
+from harness.execute.buckets import SourceBuckets
 from harness.execute.clients import CallMaker, Clients
 from harness.execute.raw import RawAnswer
 from harness.execute.recorder import Recorder
@@ -47,10 +48,10 @@ class RunSurroundings:
     capabilities: frozenset[str] = frozenset()
     scenario: Scenario | None = None
     _names: int = 0
-    _buckets: int = 0
     _access_point: tuple[str, str] | None = None
     _spare: dict[tuple[str, int], str] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)
+    buckets: SourceBuckets = field(init=False)
     clock: Clock = field(init=False)
     s3: Any = field(init=False)
     bucket: str = field(init=False)
@@ -59,8 +60,8 @@ class RunSurroundings:
 
     def __post_init__(self) -> None:
         site = self.site
+        self.buckets = SourceBuckets(site, self.channels)
         # A run that is taken up again goes on counting: no name is used twice.
-        self._buckets = sum(1 for kind, *_ in site.journal.resources() if kind == "bucket")
         self._names = site.journal.next_call_number() - 1
         self.clock, self.s3, self.bucket = site.clock, site.s3, site.bucket
         self.account_id, self.region = site.account_id, site.region
@@ -86,10 +87,7 @@ class RunSurroundings:
 
     def bucket_name(self) -> str:
         """Return a name for a bucket that the call under test will create, and remember it for teardown."""
-        self._buckets += 1
-        name = self.site.bucket_name(f"src{self._buckets}")
-        self.site.journal.resource("bucket", name, "intended", self.clock.now())
-        return name
+        return self.buckets.name()
 
     def new_bucket(self, **parameters: Any) -> str:
         """Create a further source bucket, logged like the main one.
@@ -97,23 +95,17 @@ class RunSurroundings:
         A call that is meant to be refused changes nothing, so such scenarios share their buckets.
         """
         if self.scenario is None or not self.scenario.fails:
-            return self._new_bucket(parameters)
+            return self.buckets.take(parameters)
         kind = json.dumps(parameters, sort_keys=True)
         place = (kind, self._asked[kind])
         self._asked[kind] += 1
         if place not in self._spare:
-            self._spare[place] = self._new_bucket(parameters)
+            self._spare[place] = self.buckets.take(parameters)
         return self._spare[place]
 
     def share_no_longer(self) -> None:
         """Have the next scenarios use new buckets: a call that was not refused as meant may have changed one."""
         self._spare.clear()
-
-    def _new_bucket(self, parameters: dict[str, Any]) -> str:
-        name = self.site.make_bucket(self.bucket_name(), **parameters)
-        for channel in self.channels:
-            channel.watch(self.site, name)
-        return name
 
     def directory_bucket(self) -> str:
         """Create a directory bucket, or return a well-formed name where the target has none."""

@@ -6,6 +6,7 @@ in a real run; so no number is written by hand, and a user's own scenarios are c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,20 +62,27 @@ class DryRun:
     resources_again: Mapping[str, int]
     uncounted: Sequence[str] = ()
 
-    def weighted(self, repeats: int, polls: Mapping[str, int], controls: int = 0) -> list[tuple[int, Call]]:
+    def weighted(
+        self, repeats: int, polls: Mapping[str, int], controls: int = 0, visits: int = 1
+    ) -> list[tuple[int, Call]]:
         """Return every call with the number of times that a run makes it.
 
         Args:
             repeats: Of every scenario.
             polls: How often each channel is polled.
             controls: Control calls beside those that accompany the scenarios.
+            visits: How often a bucket beside the main one is called to learn whether it is logged.
         """
-        made = [(1, call) for call in self.once]
-        made += [(repeats - 1, call) for call in self.again]
+        made = [(visits if _is_visit(call) else 1, call) for call in self.once]
+        made += [((repeats - 1) * (visits if _is_visit(call) else 1), call) for call in self.again]
         if self.control:
             made.append((controls + control_calls(self.executions * repeats), self.control))
         made += [(polls.get(name, 0), call) for name, calls in self.polls.items() for call in calls]
         return [(times, call) for times, call in made if times]
+
+
+def _is_visit(call: Call) -> bool:
+    return call.role is Role.SETUP and call.operation == "GetBucketLocation"
 
 
 @dataclass(slots=True)
@@ -220,6 +228,21 @@ class _Stage:
         with self.recorder.purpose(Role.POLL):
             for _ in channel.poll(self.site, self.site.clock.now(), set()):
                 pass
+
+
+def buckets_needed(scenarios: Sequence[Scenario], target: Target, options: Options, site: Site) -> Counter[str]:
+    """Return how many source buckets beside the main one a run asks for, by kind (``SourceBuckets.asked``)."""
+    stage = _Stage(scenarios, (), target, options, site.account_id, site.run_id)
+    clients = Clients(stage.site, stage._session)
+    asked = []
+    stage.provision()
+    for repeats in (1, 2):
+        stage.execute(repeats, clients)
+        assert stage.surroundings is not None
+        asked.append(stage.surroundings.buckets.asked.copy())
+    stage.journal.close()
+    first, both = asked
+    return Counter({kind: first[kind] + (n - first[kind]) * (options.repeats - 1) for kind, n in both.items()})
 
 
 def dry_run(

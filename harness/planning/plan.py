@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel
-from harness.collect.gate import INTERVAL_SECONDS
+from harness.collect.gate import INTERVAL_SECONDS, VISIT_SECONDS
 from harness.environment.site import EXPIRES_DAYS
 from harness.errors import LogjamError, NothingSelectedError
 from harness.journal import Journal
@@ -137,7 +137,12 @@ def plan_of(options: Options, target: Target) -> Plan:
     waits = _waits(options, target, channels, done)
     gate_seconds = waits[0].expected_seconds
     polls = {c.name: _polls(c, gate_seconds, waits[-1].expected_seconds, target.clock.factor) for c in channels}
-    made = done.weighted(options.repeats, polls, controls=round(gate_seconds / INTERVAL_SECONDS))
+    made = done.weighted(
+        options.repeats,
+        polls,
+        controls=round(gate_seconds / INTERVAL_SECONDS),
+        visits=max(1, round(gate_seconds / VISIT_SECONDS)),
+    )
     hours = sum(wait.expected_seconds for wait in waits) / 3600
     cost = estimate(made, [c.name for c in channels], hours)
     dearer = estimate(made, [c.name for c in channels], hours, further_copy=True)

@@ -135,7 +135,8 @@ class Terminal:
         self._line(f"  s3logjam teardown {folder}   deletes that at once")
 
     def _gated(self, event: GateProgress) -> None:
-        names, silent = ", ".join(event.waiting) or "none", f"; silent: {', '.join(event.silent)}" * bool(event.silent)
+        every = [f"{name} in {n} buckets" if (n := event.buckets.get(name)) else name for name in event.waiting]
+        names, silent = ", ".join(every) or "none", f"; silent: {', '.join(event.silent)}" * bool(event.silent)
         told = f"waiting for {names} since {span(event.waited_seconds)} of at most {span(event.limit_seconds)}{silent}"
         self._live.step(told)
         self._counted["gate"] += 1

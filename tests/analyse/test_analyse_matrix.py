@@ -40,6 +40,7 @@ class Bench:
     polled_after: timedelta | None = timedelta(hours=9)
     planned: dict[CellKey, tuple[int, str]] = field(default_factory=lambda: {PUT: (1, "")})
     failures: dict[CellKey, str] = field(default_factory=dict)
+    by_bucket: dict[str, set[str]] = field(default_factory=dict)
     channels: dict[str, float] = field(default_factory=lambda: {SERVER_ACCESS: WAIT_SECONDS})
 
     def add(self, call: Call, *records: Record, delay_seconds: float = 60.0) -> Bench:
@@ -56,7 +57,7 @@ class Bench:
             arrived = (call.received_at or call.sent_at) + seconds(delay)
             joiner.add(record, a_delivery(f"s3://logs/{n}", arrived, channel=record.channel))
         polled_at = dict.fromkeys(self.channels, T0 + self.polled_after) if self.polled_after is not None else {}
-        return build(self.planned, self.failures, joiner, self.calls, self.channels, polled_at)
+        return build(self.planned, self.failures, joiner, self.calls, self.channels, polled_at, self.by_bucket)
 
     def cell(self) -> Cell:
         (cell,) = self.cells()
@@ -333,7 +334,36 @@ def test_a_field_that_is_null_is_there_but_not_present() -> None:
 def test_absence_needs_a_control_on_either_side(arrived: list[bool], missing: str | None) -> None:
     controls = list(zip((control(BEFORE), control(AFTER)), arrived, strict=True))
     now = T0 + timedelta(days=1)
-    assert absence_is_established(subject(), controls, now, WAIT_SECONDS) == missing
+    assert absence_is_established(subject(), controls, now, WAIT_SECONDS, {}) == missing
+
+
+EARLIER, LATER = 5, 20
+
+
+@pytest.mark.parametrize(
+    ("logged", "further", "pending"),
+    [
+        ([], {"further"}, True),
+        ([EARLIER], {"further"}, False),
+        ([LATER], {"further"}, True),
+        ([EARLIER, LATER], {"further"}, False),
+        ([], {"another"}, False),
+        ([EARLIER], {"another"}, False),
+    ],
+)
+def test_absence_in_a_bucket_that_was_switched_on_needs_an_earlier_record_of_it(
+    logged: list[int], further: set[str], pending: bool
+) -> None:
+    bench = Bench(by_bucket={SERVER_ACCESS: further}).add(subject(bucket="further"))
+    for number in (EARLIER, LATER):
+        setup = a_call(number, role=Role.SETUP, bucket="further")
+        bench.add(setup, *([a_record(setup)] if number in logged else []))
+    cell = bench.cell()
+    if pending:
+        assert cell.verdict is Verdict.PENDING
+        assert "no record of an earlier call to its bucket shows that the bucket was logged" in cell.reason
+    else:
+        assert cell.verdict is Verdict.NOT_OBSERVED
 
 
 @given(
@@ -347,7 +377,7 @@ def test_absence_is_never_established_by_less_than_the_rule_asks(
     call = subject(50)
     assert call.received_at is not None
     controls = [(control(minute), came) for minute, came in arrived]
-    missing = absence_is_established(call, controls, call.received_at + seconds(waited_seconds), WAIT_SECONDS)
+    missing = absence_is_established(call, controls, call.received_at + seconds(waited_seconds), WAIT_SECONDS, {})
     before = max((each for each in arrived if each[0] <= 50), default=(0, False))[1]
     after = min((each for each in arrived if each[0] > 50), key=lambda each: each[0], default=(0, False))[1]
     assert (missing is None) is (before and after and waited_seconds >= WAIT_SECONDS)
@@ -357,7 +387,7 @@ def test_the_marker_alone_is_enough_to_count_a_call_without_an_answer_as_logged(
     lost = subject(10, received_at=None, status=None, request_id=None, host_id=None, failure="ReadTimeoutError")
     joiner = Joiner([lost])
     joiner.add(a_record(user_agent=f"Boto3/1 s3lm/{RUN_ID}/10"), a_delivery(arrived_at=lost.sent_at + seconds(5)))
-    (cell,) = build({PUT: (1, "")}, {}, joiner, [lost], {SERVER_ACCESS: 1.0}, {})
+    (cell,) = build({PUT: (1, "")}, {}, joiner, [lost], {SERVER_ACCESS: 1.0}, {}, {})
     assert (cell.verdict, cell.joins, cell.statuses) == (Verdict.LOGGED, {"marker": 1}, {"None": 1})
     assert cell.delay is not None
     assert cell.delay.max_seconds == 5

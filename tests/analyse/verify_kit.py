@@ -72,6 +72,7 @@ def a_run(
         calls=made,
         channels={channel: WAIT.get(channel, 3_600.0) for channel in channels},
         polled_at=dict.fromkeys(channels, polled_at),
+        by_bucket={},
     )
     return Seen.of(cells, [*made, *own], paired)
 

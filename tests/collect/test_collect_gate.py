@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 from offline import T0, a_record, scheduled
 
 from harness.channels import PollPolicy
-from harness.collect.gate import INTERVAL_SECONDS, wait_for_channels
+from harness.collect.gate import INTERVAL_SECONDS, VISIT_SECONDS, Shown, wait_for_channels
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.site import Site
 from harness.errors import CredentialsError
@@ -17,9 +18,17 @@ from harness.events import Event, GateProgress, Warned
 from harness.testing import FakeChannel
 
 
-def channel(name: str, after_seconds: float | None, silent_seconds: float = 3600) -> FakeChannel:
+def channel(
+    name: str, after_seconds: float | None, silent_seconds: float = 3600, *, by_bucket: bool = False
+) -> FakeChannel:
     """Return a channel that shows its first record after so long, or never."""
-    policy = PollPolicy(interval_seconds=60, absence_seconds=3600, promise="none", silent_seconds=silent_seconds)
+    policy = PollPolicy(
+        interval_seconds=60,
+        absence_seconds=3600,
+        promise="none",
+        silent_seconds=silent_seconds,
+        by_bucket=by_bucket,
+    )
     made = FakeChannel(name=name, policy=policy)
     if after_seconds is not None:
         delivery, parsed = scheduled(f"{name}-1", after_seconds, a_record(channel=name))
@@ -28,20 +37,35 @@ def channel(name: str, after_seconds: float | None, silent_seconds: float = 3600
 
 
 class Gate:
-    """A gate over fake channels: a channel has shown something as soon as any record of it was taken."""
+    """A gate over fake channels: a channel has shown something as soon as any record of it was taken.
 
-    def __init__(self, site: Site, *channels: FakeChannel) -> None:
+    Attributes:
+        buckets: Further buckets, each with how long after the beginning its first record comes.
+        visits: The buckets that were to be visited, for each control call.
+    """
+
+    def __init__(self, site: Site, *channels: FakeChannel, buckets: Mapping[str, float] | None = None) -> None:
         self.site, self.controls = site, 0
+        self.buckets = buckets or {}
+        self.visits: list[set[str]] = []
         self.seen: set[str] = set()
         nothing = Outstanding(arrived={}, expected={}, open_channels=frozenset())
         self.collector = Collector(site, channels, lambda record, _: self.seen.add(record.channel), lambda _: nothing)
         self.events: list[Event] = []
 
-    def control(self) -> None:
+    def control(self, to_visit: Collection[str]) -> None:
         self.controls += 1
+        self.visits.append(set(to_visit))
+
+    def shown(self) -> Shown:
+        waited = (self.site.clock.now() - T0).total_seconds()
+        missing = [name for name, after in self.buckets.items() if after > waited]
+        return Shown(
+            channels=self.seen, missing={c.name: missing for c in self.collector.channels if c.policy.by_bucket}
+        )
 
     def run(self) -> Gate:
-        for event in wait_for_channels(self.collector, self.control, lambda: self.seen):
+        for event in wait_for_channels(self.collector, self.control, self.shown):
             self.events.append(event)
         return self
 
@@ -101,6 +125,30 @@ def test_progress_tells_how_long_is_waited_and_at_most(site: Site) -> None:
     gate = Gate(site, channel("slow", 600, 5400)).run()
     first = next(event for event in gate.events if isinstance(event, GateProgress))
     assert (first.waiting, first.waited_seconds, first.limit_seconds) == (("slow",), 0, 5400)
+
+
+def test_it_stays_shut_until_every_further_bucket_is_logged_too(site: Site) -> None:
+    buckets = {"early": 900.0, "late": 5000.0}
+    gate = Gate(site, channel("logs", 600, 6 * 3600, by_bucket=True), channel("trail", 300), buckets=buckets).run()
+    assert timedelta(seconds=5000) <= site.clock.now() - T0 < timedelta(seconds=5000 + 2 * INTERVAL_SECONDS)
+    counted = [event.buckets for event in gate.events if isinstance(event, GateProgress)]
+    assert counted[0] == {}
+    assert {"logs": 2} in counted
+    assert counted[-2:] == [{"logs": 1}, {}]
+    assert gate.warnings == []
+
+
+def test_only_buckets_that_are_missing_are_visited_and_every_five_minutes(site: Site) -> None:
+    gate = Gate(site, channel("logs", 60, 7200, by_bucket=True), buckets={"early": 400.0, "late": 1500.0}).run()
+    times = [n * INTERVAL_SECONDS for n, visited in enumerate(gate.visits) if visited]
+    assert times == [n * VISIT_SECONDS for n in range(len(times))]
+    assert [visited for visited in gate.visits if visited] == [{"early", "late"}] * 2 + [{"late"}] * 4
+
+
+def test_buckets_that_show_nothing_are_given_up_and_their_channel_is_kept(site: Site) -> None:
+    gate = Gate(site, channel("logs", 60, 1800, by_bucket=True), buckets={"dumb": 1e9}).run()
+    assert gate.last.silent == ()
+    assert gate.warnings == ["logs has shown nothing of 1 buckets for 0:30:00: calls to them may stay pending"]
 
 
 def test_expired_credentials_end_the_waiting(site: Site) -> None:

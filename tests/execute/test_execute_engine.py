@@ -182,7 +182,7 @@ def test_a_further_bucket_is_remembered_and_watched_by_every_channel(bench: Benc
     assert name.startswith(bench.site.source_prefix)
     assert name != bench.site.bucket
     assert bench.channel.watched == [name]
-    assert ("bucket", name, "created", {"logs": False}) in bench.journal.resources()
+    assert ("bucket", name, "created", {"logs": False, "watched": True}) in bench.journal.resources()
     assert bench.aws.parameters("CreateBucket")[0]["ObjectOwnership"] == "ObjectWriter"
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from harness.events import (
     CollectProgress,
     Event,
+    GateProgress,
     ResourceCreated,
     RunFinished,
     RunInterrupted,
@@ -100,6 +101,18 @@ def test_without_a_terminal_it_is_plain_lines() -> None:
     assert "\x1b" not in text
     assert "\r" not in text
     assert "server-access 3/5; waiting for server-access: records of 2 calls; deadline in 2.0 h" in text
+
+
+def test_the_gate_tells_what_it_waits_for_and_how_long_at_most() -> None:
+    waiting = GateProgress(
+        waiting=("server-access", "cloudtrail"),
+        silent=("eventbridge",),
+        waited_seconds=1800,
+        limit_seconds=21_600,
+        buckets={"server-access": 52},
+    )
+    told_so = "waiting for server-access in 52 buckets, cloudtrail since 30 m of at most 6.0 h; silent: eventbridge"
+    assert told_so in told(StageStarted(stage="gate"), waiting)
 
 
 def test_stages_failures_and_warnings_are_told() -> None:
