@@ -65,6 +65,14 @@ def code_of(error: Exception) -> str:
     )
 
 
+def _sent_again(error: ClientError) -> bool:
+    """Tell whether an error answers a repetition: the attempt before may have done it, and its answer been lost.
+
+    Nobody else can have: names carry the run id, and buckets are in the account's own namespace.
+    """
+    return error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+
+
 def refuse_expired(error: Exception) -> None:
     """Raise CredentialsError when an error of AWS's says that the credentials have expired."""
     if code_of(error) in EXPIRED:
@@ -335,7 +343,7 @@ class Site:
             except ClientError as error:
                 if code_of(error) not in _OURS_ALREADY:
                     raise
-                if not (self.resumed and before == "intended"):
+                if not (_sent_again(error) or (self.resumed and before == "intended")):
                     # It was there before the run: the teardown must not take it for the run's.
                     self.journal.resource(kind, name, "deleted", self.clock.now())
                     raise
