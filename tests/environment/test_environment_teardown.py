@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from offline import T0
 
@@ -12,6 +14,9 @@ from harness.journal import Journal
 from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
+
+
+CR_LF = "\r\n"
 
 
 def remember(journal: Journal, *resources: tuple[str, str, str]) -> None:
@@ -129,6 +134,22 @@ def test_a_bucket_is_emptied_of_uploads_versions_and_markers_first(site: Site, a
     (batch,) = aws.parameters("DeleteObjects")
     assert [(o["Key"], o["VersionId"]) for o in batch["Delete"]["Objects"]] == [("a", "v1"), ("a", "v2"), ("b", "null")]
     assert aws.operations()[-1] == "DeleteBucket"
+
+
+def test_an_upload_under_a_key_with_line_breaks_is_aborted(site: Site, aws: FakeAws, journal: Journal) -> None:
+    """An XML parser reads CR LF as LF: only an encoded key comes through."""
+    remember(journal, ("bucket", "source", "created"))
+
+    def listed(request: Any) -> Answer:
+        encoded = "encoding-type=url" in request.url
+        key = "<EncodingType>url</EncodingType>" if encoded else ""
+        upload = f"<Upload><Key>{'a%0D%0Ab+c%2B' if encoded else f'a{CR_LF}b c+'}</Key><UploadId>u1</UploadId></Upload>"
+        return xml("ListMultipartUploadsResult", key + upload)
+
+    aws.answers["ListMultipartUploads"] = listed
+    assert teardown(site) == []
+    (aborted,) = aws.parameters("AbortMultipartUpload")
+    assert aborted["Key"] == f"a{CR_LF}b c+"
 
 
 def test_an_object_under_legal_hold_or_governance_retention_is_freed(
