@@ -138,6 +138,35 @@ def test_a_refused_bucket_is_a_preflight_error_and_stays_journaled(
     assert states(journal) == [("logs", "intended")]
 
 
+@pytest.mark.parametrize("code", ["NoSuchBucket", "OperationAborted"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "PutBucketTagging",
+        "PutBucketLifecycleConfiguration",
+        "PutPublicAccessBlock",
+        "PutBucketEncryption",
+        "PutBucketPolicy",
+    ],
+)
+def test_a_bucket_that_is_not_known_everywhere_yet_is_waited_for(
+    operation: str, code: str, site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    aws.answers[operation] = [refusal(code, 404), refusal(code, 404)]
+    site.make_log_bucket("logs", "{}")
+    assert states(journal) == [("logs", "created")]
+    assert aws.operations()[-1] == "PutBucketPolicy"
+
+
+def test_a_bucket_that_never_appears_is_waited_for_a_minute_on_the_runs_clock(
+    site: Site, aws: FakeAws, clock: FakeClock
+) -> None:
+    aws.answers["PutBucketTagging"] = refusal("NoSuchBucket", 404)
+    with pytest.raises(PreflightError, match="NoSuchBucket"):
+        site.make_bucket("b")
+    assert 50 <= sum(clock.slept) <= 70
+
+
 def test_a_refused_trail_is_a_preflight_error_and_stays_journaled(site: Site, aws: FakeAws, journal: Journal) -> None:
     aws.answers["CreateTrail"] = refusal("AccessDeniedException", service="cloudtrail")
     with pytest.raises(PreflightError, match="AccessDenied"):
