@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.model import OperationModel
 from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
 
@@ -286,7 +287,7 @@ class Site:
         """Assume the denied role.
 
         Raises:
-            ClientError: It cannot be assumed.
+            ClientError, BotoCoreError: It cannot be assumed.
             CredentialsError: Those that should assume it have expired.
         """
         return self._assume(f"arn:aws:iam::{self.account_id}:role/{self.denied_role}")
@@ -295,16 +296,16 @@ class Site:
         """Assume the role in the other account.
 
         Raises:
-            ClientError: It cannot be assumed.
+            ClientError, BotoCoreError: It cannot be assumed.
         """
         assert self.requester_role is not None
         return self._assume(self.requester_role)
 
     def _assume(self, arn: str) -> Credentials:
-        """Assume a role; a new one may take some seconds until it can be assumed."""
+        """Assume a role; a new one may take some seconds until it can be, and the network may fail meanwhile."""
         sts = self.session.client("sts")
         for attempt in Retrying(
-            retry=retry_if_exception_type(ClientError),
+            retry=retry_if_exception_type((ClientError, HTTPClientError, NoConnectionError)),
             stop=stop_after_attempt(10),
             wait=wait_fixed(3),
             sleep=self.clock.sleep,
