@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from harness.errors import JournalError
 from harness.model import Call, CellKey, Delivery, Parsed, Record, Reject, Role
+from harness.redact import redact
 
 FILE_NAME = "journal.sqlite"
 SCHEMA_VERSION = 1
@@ -145,8 +146,9 @@ class Journal:
 
     def execution(self, cell: CellKey, repeat: int, state: str, failure: str | None, at: datetime) -> None:
         """Keep the state of one execution: ``started`` before, ``done`` or ``failed`` after."""
+        told = redact(failure) if failure else failure
         with self._writing() as db:
-            values = (cell.operation, cell.variant, repeat, state, failure, _text(at))
+            values = (cell.operation, cell.variant, repeat, state, told, _text(at))
             db.execute("INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def executions(self) -> dict[tuple[CellKey, int], tuple[str, str | None]]:

@@ -1,4 +1,4 @@
-"""Masks what must reach neither disk nor screen: signatures, session tokens and customer keys in log text and URLs."""
+"""Masks what must reach neither disk nor screen: signatures, session tokens, secret and customer keys, in any text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from dataclasses import replace
 from harness.model import FieldValue, Parsed, Record, Reject
 
 MASK = "***"
-_NAMES = r"X-Amz-Signature|X-Amz-Security-Token|Signature|X-Amz-Server-Side-Encryption-Customer-Key"
+# The last two are what CloudTrail writes of credentials that a role was given; a run assumes some itself.
+_NAMES = (
+    r"X-Amz-Signature|Signature|X-Amz-Security-Token|X-Amz-S3session-Token"
+    r"|X-Amz-(?:Copy-Source-)?Server-Side-Encryption-Customer-Key|sessionToken|secretAccessKey"
+)
 # AWS masks the signature of presigned requests in access logs, and keeps the session token (native captures, 2026).
 _AMPERSAND, _EQUALS = r"(?:[?&;\s\"']|\\u0026|\\u003f)", r"(?:=|\\u003d)"  # JSON writers may escape both
 _IN_QUERY = re.compile(rf"((?:^|{_AMPERSAND})(?:{_NAMES}){_EQUALS})(?:(?!\\u0026)[^&\s\"])*", re.IGNORECASE)

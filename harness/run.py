@@ -105,6 +105,7 @@ class Run:
 
         Raises:
             JournalError: It was not begun, or is of an older version.
+            UsageError: Another process is at work on it; nothing was changed.
         """
         journal = Journal(folder / FILE_NAME)
         told = journal.fact("options")
@@ -112,8 +113,10 @@ class Run:
             raise JournalError(f"{journal.path} was written by an older version and cannot be taken up")
         if until:
             told["deadline"] = until.total_seconds()
-            journal.note("options", told)
-        return cls(replace(Options.from_fact(told), detach=False, results=folder.parent), target, journal)
+        run = cls(replace(Options.from_fact(told), detach=False, results=folder.parent), target, journal)
+        if until:
+            journal.note("options", told)  # not before the run is this process's
+        return run
 
     def _begin(self) -> Journal:
         options, target = self.options, self.target

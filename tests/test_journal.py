@@ -118,6 +118,12 @@ def test_an_execution_has_the_state_that_was_written_last(journal: Journal) -> N
     assert journal.executions() == {(cell, 0): ("failed", "no luck"), (cell, 1): ("started", None)}
 
 
+def test_a_failure_is_kept_without_the_secrets_of_its_url(journal: Journal) -> None:
+    cell = CellKey(operation="GetObject")
+    journal.execution(cell, 0, "failed", 'no answer: "https://h.example/k?X-Amz-Signature=abc123&a=1"', T0)
+    assert journal.executions()[cell, 0][1] == 'no answer: "https://h.example/k?X-Amz-Signature=***&a=1"'
+
+
 def test_resources_come_back_in_the_order_of_creation_with_their_last_state(journal: Journal) -> None:
     journal.resource("bucket", "first", "intended", T0, region="eu-west-1")
     journal.resource("trail", "second", "intended", T0)

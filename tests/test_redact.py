@@ -7,17 +7,26 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offline import a_record
+from offline import T0, a_delivery, a_record
 
+from harness.analyse.outstanding import Outstanding
+from harness.collect.loop import Collector
+from harness.environment.site import Site
 from harness.formats import cloudtrail, server_access
+from harness.journal import Journal
 from harness.model import Parsed, Reject
 from harness.redact import MASK, redact, without_secrets
+from harness.testing import FakeChannel
 
 NAMES = (
     "X-Amz-Signature",
     "X-Amz-Security-Token",
     "Signature",
     "X-Amz-Server-Side-Encryption-Customer-Key",
+    "X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key",
+    "X-Amz-S3session-Token",
+    "sessionToken",
+    "secretAccessKey",
 )
 SECRET = "SeCrEt0123/abc+DEF=="
 names = st.sampled_from([*NAMES, *(n.lower() for n in NAMES), *(n.upper() for n in NAMES)])
@@ -81,6 +90,28 @@ def test_a_secret_in_a_key_does_not_survive_in_any_attribute() -> None:
 def test_a_secret_in_a_list_of_values_does_not_survive(name: str) -> None:
     # CloudTrail writes query parameters of S3 as lists in some records ("acl": [""]).
     assert SECRET not in trail({"requestParameters": {name: [SECRET]}})
+
+
+def test_credentials_that_a_role_was_given_do_not_reach_the_journal(site: Site, journal: Journal) -> None:
+    """A trail takes all management events, the run's own AssumeRole with it."""
+    credentials = {"accessKeyId": "ASIAEXAMPLE", "sessionToken": SECRET, "secretAccessKey": SECRET[::-1]}
+    event = {
+        "eventID": "e1",
+        "eventName": "AssumeRole",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "requestID": "REQ1",
+        "responseElements": {"credentials": credentials},
+    }
+    delivery = a_delivery(body=json.dumps({"Records": [event]}).encode())
+    channel = FakeChannel(scheduled=[(delivery, cloudtrail.parse(delivery.body or b""))])
+    take, nothing = (lambda *_: None), Outstanding(arrived={}, expected={}, open_channels=frozenset())
+    list(Collector(site, [channel], take=take, outstanding=lambda _: nothing).run(T0))
+    ((record, _),) = journal.records()
+    assert record.fields["responseElements.credentials.accessKeyId"] == "ASIAEXAMPLE"
+    assert record.fields["responseElements.credentials.sessionToken"] == MASK
+    assert json.loads(record.raw)["responseElements"]["credentials"]["secretAccessKey"] == MASK
+    assert SECRET not in repr(record)
+    assert SECRET[::-1] not in repr(record)
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,14 @@ def test_only_one_process_works_on_a_run_and_a_lock_that_was_left_behind_locks_n
     Run.taken_up(run.folder, account.target).close()
 
 
+def test_a_longer_wait_that_is_refused_changes_nothing_of_the_run_in_progress(account: Account) -> None:
+    run = account.begin()
+    before = run.journal.fact("options")
+    with pytest.raises(UsageError, match="another process"):
+        Run.taken_up(run.folder, account.target, timedelta(hours=7))
+    assert run.journal.fact("options") == before
+
+
 @pytest.mark.parametrize("operation", ["CreateBucket", "PutObject", "HeadObject", "PutBucketTagging"])
 def test_credentials_that_expire_while_executing_lose_no_execution(operation: str, account: Account) -> None:
     run = account.begin()

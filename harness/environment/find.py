@@ -47,7 +47,7 @@ def buckets(site: Site) -> Iterator[Found]:
     """Find general purpose buckets of the Region, then directory buckets where it has them."""
     for page in site.s3.get_paginator("list_buckets").paginate(Prefix=_START, BucketRegion=site.region):
         for bucket in page.get("Buckets", []):
-            tag = _tag(partial(site.s3.get_bucket_tagging, Bucket=bucket["Name"]), "TagSet")
+            tag = tag_of(partial(site.s3.get_bucket_tagging, Bucket=bucket["Name"]), "TagSet")
             yield Found(name=bucket["Name"], made_at=bucket.get("CreationDate"), tag=tag)
     if site.region not in DIRECTORY_ZONES:
         return
@@ -66,7 +66,7 @@ def trails(site: Site) -> Iterator[Found]:
         name, arn = trail["Name"], trail["TrailARN"]
         if name.startswith(_START):
             status = site.cloudtrail.get_trail_status(Name=arn)
-            tag = _tag(partial(site.cloudtrail.list_tags, ResourceIdList=[arn]), "ResourceTagList", 0, "TagsList")
+            tag = tag_of(partial(site.cloudtrail.list_tags, ResourceIdList=[arn]), "ResourceTagList", 0, "TagsList")
             yield Found(name=name, made_at=status.get("StartLoggingTime"), tag=tag)
 
 
@@ -76,7 +76,7 @@ def roles(site: Site) -> Iterator[Found]:
         for role in page["Roles"]:
             name = role["RoleName"]
             if name.startswith(_START):
-                tag = _tag(partial(site.iam.list_role_tags, RoleName=name), "Tags")
+                tag = tag_of(partial(site.iam.list_role_tags, RoleName=name), "Tags")
                 yield Found(name=name, made_at=role.get("CreateDate"), tag=tag)
 
 
@@ -107,7 +107,7 @@ def _pages(ask: Callable[..., dict[str, Any]], account_id: str) -> Iterator[dict
         yield page
 
 
-def _tag(ask: Callable[[], Any], *path: str | int) -> str | None:
+def tag_of(ask: Callable[[], Any], *path: str | int) -> str | None:
     """Return the value of the run's tag.
 
     Args:

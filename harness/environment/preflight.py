@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel, Permission
 from harness.channels.trail import MAX_TRAILS, OF_TRAIL
-from harness.environment.site import Site, code_of, refuse_expired
+from harness.environment.site import Site, code_of, refuse_expired, settled
 from harness.errors import PreflightError, ScenarioError
 from harness.events import Checked
 from harness.model import Call
@@ -92,7 +93,7 @@ def log_buckets_fit(site: Site) -> Iterator[Checked]:
 def _no_default_retention(site: Site, name: str) -> str:
     """S3 User Guide, Enabling server access logging: no default retention period."""
     try:
-        lock = site.s3.get_object_lock_configuration(Bucket=name).get("ObjectLockConfiguration", {})
+        lock = _asked(site.s3.get_object_lock_configuration, site, name).get("ObjectLockConfiguration", {})
     except ClientError as error:
         return "" if code_of(error) == "ObjectLockConfigurationNotFoundError" else _unasked("Object Lock", error)
     return "Object Lock has a default retention" if lock.get("Rule") else ""
@@ -101,7 +102,7 @@ def _no_default_retention(site: Site, name: str) -> str:
 def _owner_pays(site: Site, name: str) -> str:
     """S3 User Guide, Enabling server access logging: no Requester Pays; CloudTrail User Guide likewise."""
     try:
-        payer = site.s3.get_bucket_request_payment(Bucket=name).get("Payer", "BucketOwner")
+        payer = _asked(site.s3.get_bucket_request_payment, site, name).get("Payer", "BucketOwner")
     except ClientError as error:
         return _unasked("Requester Pays", error)
     return "" if payer == "BucketOwner" else "Requester Pays is on"
@@ -110,7 +111,7 @@ def _owner_pays(site: Site, name: str) -> str:
 def _sse_s3(site: Site, name: str) -> str:
     """S3 User Guide, Enabling server access logging: default encryption with SSE-S3 only."""
     try:
-        answer = site.s3.get_bucket_encryption(Bucket=name)
+        answer = _asked(site.s3.get_bucket_encryption, site, name)
     except ClientError as error:
         return _unasked("default encryption", error)
     used = {
@@ -123,7 +124,7 @@ def _sse_s3(site: Site, name: str) -> str:
 def _owner_enforced(site: Site, name: str) -> str:
     """What the run has set: with it the bucket policy alone decides who may write."""
     try:
-        rules = site.s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+        rules = _asked(site.s3.get_bucket_ownership_controls, site, name)["OwnershipControls"]["Rules"]
     except ClientError as error:
         return _unasked("Object Ownership", error)
     owned = {rule["ObjectOwnership"] for rule in rules}
@@ -133,7 +134,7 @@ def _owner_enforced(site: Site, name: str) -> str:
 def _policy_lets_in(site: Site, name: str) -> str:
     """The statement that the run has put must still be there: the services write by it."""
     try:
-        policy = json.loads(site.s3.get_bucket_policy(Bucket=name)["Policy"])
+        policy = json.loads(_asked(site.s3.get_bucket_policy, site, name)["Policy"])
     except ClientError as error:
         return _unasked("bucket policy", error)
     except ValueError:
@@ -142,6 +143,11 @@ def _policy_lets_in(site: Site, name: str) -> str:
     writing = [each for each in statements if each["Effect"] == "Allow" and "s3:PutObject" in each["Action"]]
     services = [each["Principal"] for each in writing if isinstance(each.get("Principal"), dict)]
     return "" if any("Service" in each for each in services) else "its bucket policy lets no log service write"
+
+
+def _asked(ask: Callable[..., Any], site: Site, name: str) -> Any:
+    """Ask for a setting that was put a moment ago, and may not be seen yet."""
+    return settled(site.clock, partial(ask, Bucket=name))
 
 
 def _unasked(setting: str, error: ClientError) -> str:

@@ -22,7 +22,8 @@ class Kind:
         find: Finds those of any run, for ``sweep``.
         names: What a run's name of it looks like, whole; the group ``run`` is the run id, ``ACCOUNT`` and ``REGION``
             stand for those of the run.
-        tagged: Whether a run tags it in the same call that makes it: one without the tag is somebody else's.
+        tagged: Whether a run tags it, or what it is part of, in the same call that makes it: one without the tag is
+            somebody else's.
     """
 
     rank: int
@@ -65,35 +66,40 @@ def _delete_rule(site: Site, name: str) -> None:
 
 
 _RUN = rf"{PREFIX}-(?P<run>[0-9a-f]{{8}})"
-_LOG_GROUP = rf"(?:/aws/vendedlogs/s3/{PREFIX}-|/{PREFIX}/)(?P<run>[0-9a-f]{{8}})(?:/cloudtrail)?"
+# A group may have its name once in a pattern: (?(vended)…) ends the name that belongs to the beginning.
+_LOG_GROUP = rf"(?:(?P<vended>/aws/vendedlogs/s3/{PREFIX}-)|/{PREFIX}/)(?P<run>[0-9a-f]{{8}})(?(vended)|/cloudtrail)"
 OF_CHANNELS: Mapping[str, Kind] = {
     "trail-log-group": Kind(-1, unlink_log_group),
-    "rule": Kind(0, _delete_rule, find_channels.rules, _RUN),
-    "delivery": Kind(0, delete_delivery, find_channels.deliveries, rf"{_RUN}-src[0-9]*"),
+    "rule": Kind(0, _delete_rule, find_channels.rules, _RUN, tagged=True),
+    "delivery": Kind(0, delete_delivery, find_channels.deliveries, rf"{_RUN}-src[0-9]*", tagged=True),
     "delivery-source": Kind(
         1,
         lambda site, name: site.client("logs").delete_delivery_source(name=name),
         find_channels.delivery_sources,
         rf"{_RUN}-src[0-9]*",
+        tagged=True,
     ),
     "role-policy": Kind(
         2,
         lambda site, name: site.iam.delete_role_policy(RoleName=name, PolicyName=name),
         find_channels.role_policies,
         rf"{_RUN}-ct",
+        tagged=True,
     ),
     "delivery-destination": Kind(
         3,
         lambda site, name: site.client("logs").delete_delivery_destination(name=name),
         find_channels.delivery_destinations,
         rf"{_RUN}-cwl",
+        tagged=True,
     ),
-    "queue": Kind(4, _delete_queue, find_channels.queues, rf"{_RUN}-(?:eb|ntf)"),
+    "queue": Kind(4, _delete_queue, find_channels.queues, rf"{_RUN}-(?:eb|ntf)", tagged=True),
     "log-group": Kind(
         4,
         lambda site, name: site.client("logs").delete_log_group(logGroupName=name),
         find_channels.log_groups,
         _LOG_GROUP,
+        tagged=True,
     ),
 }
 """Kinds of resources that channels make beside buckets, trails and roles."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.model import OperationModel
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from harness.clock import Clock
 from harness.errors import CredentialsError, PreflightError, TargetError
@@ -46,6 +47,19 @@ _OURS_ALREADY = {
     "ConflictException",
 }
 
+NOT_YET = frozenset(
+    {
+        "NoSuchBucket",
+        "NoSuchBucketPolicy",
+        "OperationAborted",
+        "OwnershipControlsNotFoundError",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    }
+)
+"""What S3 may answer where a bucket or its settings were put a moment ago (S3 User Guide, Amazon S3 data consistency
+model: bucket configurations are eventually consistent)."""
+_Answer = TypeVar("_Answer")
+
 EXPIRED = {
     "CredentialRetrievalError",
     "ExpiredToken",
@@ -63,6 +77,38 @@ def code_of(error: Exception) -> str:
     return (
         str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else type(error).__name__
     )
+
+
+def settled(clock: Clock, do: Callable[[], _Answer], codes: Collection[str] = NOT_YET) -> _Answer:
+    """Do something again, for about a minute, while AWS answers that it does not know yet what was just made.
+
+    Args:
+        clock: Waits.
+        do: What may be done twice.
+        codes: What AWS answers then; every other error is final.
+
+    Raises:
+        ClientError: The last answer.
+    """
+
+    def too_early(error: BaseException) -> bool:
+        return isinstance(error, ClientError) and code_of(error) in codes
+
+    return Retrying(
+        retry=retry_if_exception(too_early),
+        stop=stop_after_attempt(13),
+        wait=wait_fixed(5),
+        sleep=clock.sleep,
+        reraise=True,
+    )(do)
+
+
+def _sent_again(error: ClientError) -> bool:
+    """Tell whether an error answers a repetition: the attempt before may have done it, and its answer been lost.
+
+    Nobody else can have: names carry the run id, and buckets are in the account's own namespace.
+    """
+    return error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
 
 
 def refuse_expired(error: Exception) -> None:
@@ -241,7 +287,7 @@ class Site:
         """Assume the denied role.
 
         Raises:
-            ClientError: It cannot be assumed.
+            ClientError, BotoCoreError: It cannot be assumed.
             CredentialsError: Those that should assume it have expired.
         """
         return self._assume(f"arn:aws:iam::{self.account_id}:role/{self.denied_role}")
@@ -250,16 +296,16 @@ class Site:
         """Assume the role in the other account.
 
         Raises:
-            ClientError: It cannot be assumed.
+            ClientError, BotoCoreError: It cannot be assumed.
         """
         assert self.requester_role is not None
         return self._assume(self.requester_role)
 
     def _assume(self, arn: str) -> Credentials:
-        """Assume a role; a new one may take some seconds until it can be assumed."""
+        """Assume a role; a new one may take some seconds until it can be, and the network may fail meanwhile."""
         sts = self.session.client("sts")
         for attempt in Retrying(
-            retry=retry_if_exception_type(ClientError),
+            retry=retry_if_exception_type((ClientError, HTTPClientError, NoConnectionError)),
             stop=stop_after_attempt(10),
             wait=wait_fixed(3),
             sleep=self.clock.sleep,
@@ -335,11 +381,11 @@ class Site:
             except ClientError as error:
                 if code_of(error) not in _OURS_ALREADY:
                     raise
-                if not (self.resumed and before == "intended"):
+                if not (_sent_again(error) or (self.resumed and before == "intended")):
                     # It was there before the run: the teardown must not take it for the run's.
                     self.journal.resource(kind, name, "deleted", self.clock.now())
                     raise
-            finish()
+            settled(self.clock, finish)
         except (ClientError, BotoCoreError) as error:
             refuse_expired(error)
             raise PreflightError(f"cannot create {kind} {name}: {error}") from error
@@ -374,8 +420,12 @@ class Site:
         blocked = dict.fromkeys(
             ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
         )
-        self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
         encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-        self.s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encrypted)
-        self.s3.put_bucket_policy(Bucket=name, Policy=policy)
+
+        def finish() -> None:
+            self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
+            self.s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encrypted)
+            self.s3.put_bucket_policy(Bucket=name, Policy=policy)
+
+        settled(self.clock, finish)
         return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
@@ -89,18 +89,19 @@ def _delete_bucket(site: Site, name: str) -> None:
 
 def _empty_bucket(site: Site, name: str) -> None:
     """Remove uploads and all versions, lifting legal holds and GOVERNANCE retention where they stand in the way."""
-    for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
+    # XML parsers read a carriage return in a key as a line feed: only URL-encoded keys can be deleted for sure.
+    for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name, EncodingType="url"):
+        decode = _decoder(page)
         for upload in page.get("Uploads", []):
-            site.s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+            site.s3.abort_multipart_upload(Bucket=name, Key=decode(upload["Key"]), UploadId=upload["UploadId"])
     if name.endswith(DIRECTORY_SUFFIX):  # has no versions, and refuses to list them
         for page in site.s3.get_paginator("list_objects_v2").paginate(Bucket=name):
             objects = [{"Key": each["Key"]} for each in page.get("Contents", [])]
             if objects:
                 site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
         return
-    # XML parsers read a carriage return in a key as a line feed: only URL-encoded keys can be deleted for sure.
     for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name, EncodingType="url"):
-        decode = unquote_plus if page.get("EncodingType") == "url" else str
+        decode = _decoder(page)
         entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
         objects = [{"Key": decode(each["Key"]), "VersionId": each["VersionId"]} for each in entries]
         if objects:
@@ -110,6 +111,11 @@ def _empty_bucket(site: Site, name: str) -> None:
                 asked = [o for o in objects if o["Key"] == failed["Key"] and not failed.get("VersionId")]
                 for each in asked or [failed]:
                     _delete_locked(site.s3, name, each["Key"], each.get("VersionId"))
+
+
+def _decoder(page: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return what reads the keys of a page that was asked for URL-encoded: not every emulator does it."""
+    return unquote_plus if page.get("EncodingType") == "url" else str
 
 
 def _delete_locked(s3: Any, bucket: str, key: str, version_id: str | None) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from harness.environment.site import Site
+from harness.environment.site import Site, code_of
 from harness.errors import ScenarioError
 from harness.execute.raw import RawAnswer, send_raw
 from harness.scenario import Surroundings
@@ -21,6 +21,8 @@ UNKNOWN_ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 """AWS's documentation example: no account has it."""
 WRONG_SECRET = "not-the-secret-of-this-access-key"  # noqa: S105 - the point is that it is wrong
 _RENEWED_BEFORE = timedelta(minutes=10)
+_REFUSED = {"AccessDenied", "AccessDeniedException", "RegionDisabledException", "ValidationError"}
+"""What STS answers where a role cannot be assumed, however often it is asked."""
 _EXPRESS: Any = {"disable_s3_express_session_auth": True}
 
 
@@ -43,13 +45,16 @@ class Clients:
 
         Raises:
             ScenarioError: There is no such kind.
+            ClientError, BotoCoreError: Its role cannot be assumed.
         """
         renew_at = self._renew_at.get((kind, service))
         if (kind, service) not in self._made or (renew_at and datetime.now(UTC) >= renew_at):
             try:
                 self._made[kind, service] = self._make(kind, service)
-            except (ClientError, BotoCoreError) as error:
-                # Told once and again, but waited for only once: a role that cannot be assumed, for instance.
+            except ClientError as error:
+                if code_of(error) not in _REFUSED:
+                    raise
+                # Told once and again, but waited for only once.
                 self._made[kind, service] = error
         made = self._made[kind, service]
         if isinstance(made, Exception):

@@ -25,6 +25,7 @@ from harness.execute.clients import CallMaker, Clients
 from harness.execute.raw import RawAnswer
 from harness.execute.recorder import Recorder
 from harness.model import CellKey, Role
+from harness.redact import redact
 from harness.scenario import Scenario, method_of, prepared
 
 Leaves = Callable[[str, Mapping[str, Any], str], Mapping[str, str]]
@@ -237,9 +238,9 @@ class _Execution:
         except (ClientError, BotoCoreError, LogjamError) as error:
             if scenario.how.client == "owner":
                 refuse_expired(error)
-            raised = str(error)
+            raised = redact(str(error))
         except Exception as error:
-            raised = f"{type(error).__name__}: {error}"
+            raised = redact(f"{type(error).__name__}: {error}")
         if scenario.how.client == "owner" and EXPIRED.intersection(recorder.error_codes):
             raise CredentialsError  # a raw request raises nothing
         statuses = recorder.statuses

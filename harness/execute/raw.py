@@ -5,6 +5,7 @@ They go through the same session events as boto3's own, so they are journaled an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,16 @@ from xml.etree import ElementTree as ET
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 from botocore.hooks import first_non_none_response
 from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
 RAW_CALL = "s3logjam-raw-call"
 """Emitted before the first attempt; botocore's own ``before-call`` has handlers that a raw request has nothing for."""
+
+_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ def send_raw(
     """Send one request as it is; redirects are not followed.
 
     Raises:
-        HTTPClientError: No answer came; the attempt is journaled.
+        HTTPClientError, ConnectionError: No answer came (botocore's errors); the attempt is journaled.
     """
     told: Any = HeadersDict({"User-Agent": "s3logjam-raw", **headers})
     request = AWSPreparedRequest(method, url, told, body, stream_output=False)
@@ -44,8 +49,8 @@ def send_raw(
     event = f"response-received.s3.{operation}"
     try:
         # Who handles the event may answer in the network's place, as with boto3's own requests.
-        response = first_non_none_response(answers) or URLLib3Session(proxies={}, timeout=60).send(request)
-    except HTTPClientError as error:
+        response = first_non_none_response(answers) or _connection(session, str(request.url)).send(request)
+    except (HTTPClientError, NoConnectionError) as error:
         session.events.emit(event, response_dict=None, parsed_response=None, exception=error)
         raise
     answer = RawAnswer(
@@ -55,6 +60,15 @@ def send_raw(
     seen: dict[str, Any] = {"status_code": answer.status, "headers": answer.headers, "body": answer.body}
     session.events.emit(event, response_dict=seen, parsed_response=parsed, exception=None)
     return answer
+
+
+def _connection(session: boto3.Session, url: str) -> URLLib3Session:
+    """Return what sends as the session's clients do: by its own proxies, else the environment's, and its CA bundle."""
+    core = session._session
+    own = getattr(core.get_default_client_config(), "proxies", None)
+    bundle: Any = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    proxies = get_environ_proxies(url) if own is None else own
+    return URLLib3Session(verify=bundle, proxies=proxies, timeout=_TIMEOUT_SECONDS)
 
 
 def error_code(body: bytes) -> str | None:

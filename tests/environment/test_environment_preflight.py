@@ -283,6 +283,25 @@ def test_a_log_bucket_that_was_changed_is_an_error_that_names_bucket_and_setting
 
 
 @pytest.mark.usefixtures("log_bucket")
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("GetObjectLockConfiguration", "NoSuchBucket"),
+        ("GetBucketRequestPayment", "NoSuchBucket"),
+        ("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
+        ("GetBucketOwnershipControls", "OwnershipControlsNotFoundError"),
+        ("GetBucketPolicy", "NoSuchBucketPolicy"),
+        ("GetBucketPolicy", "OperationAborted"),
+    ],
+)
+def test_a_setting_that_was_put_a_moment_ago_may_take_some_seconds_to_be_seen(
+    operation: str, code: str, site: Site, aws: FakeAws
+) -> None:
+    aws.answers[operation] = [refusal(code, 404), refusal(code, 404)]
+    assert len(list(log_buckets_fit(site))) == 1
+
+
+@pytest.mark.usefixtures("log_bucket")
 @pytest.mark.parametrize("answer", [lock(""), refusal("ObjectLockConfigurationNotFoundError", 404)])
 def test_object_lock_without_a_default_retention_fits(answer: Answer, site: Site, aws: FakeAws) -> None:
     aws.answers["GetObjectLockConfiguration"] = answer

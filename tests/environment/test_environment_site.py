@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from offline import ACCOUNT, REGION, RUN_ID, T0
@@ -16,7 +16,7 @@ from harness.channels import channels
 from harness.environment.site import TAG_KEY, Site, code_of
 from harness.errors import CredentialsError, ExitCode, PreflightError
 from harness.journal import Journal
-from harness.planning.fake_aws import FakeAws, refusal
+from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.testing import FakeClock
 
 _CORE = boto3.Session(region_name="us-east-1")
@@ -138,6 +138,35 @@ def test_a_refused_bucket_is_a_preflight_error_and_stays_journaled(
     assert states(journal) == [("logs", "intended")]
 
 
+@pytest.mark.parametrize("code", ["NoSuchBucket", "OperationAborted"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "PutBucketTagging",
+        "PutBucketLifecycleConfiguration",
+        "PutPublicAccessBlock",
+        "PutBucketEncryption",
+        "PutBucketPolicy",
+    ],
+)
+def test_a_bucket_that_is_not_known_everywhere_yet_is_waited_for(
+    operation: str, code: str, site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    aws.answers[operation] = [refusal(code, 404), refusal(code, 404)]
+    site.make_log_bucket("logs", "{}")
+    assert states(journal) == [("logs", "created")]
+    assert aws.operations()[-1] == "PutBucketPolicy"
+
+
+def test_a_bucket_that_never_appears_is_waited_for_a_minute_on_the_runs_clock(
+    site: Site, aws: FakeAws, clock: FakeClock
+) -> None:
+    aws.answers["PutBucketTagging"] = refusal("NoSuchBucket", 404)
+    with pytest.raises(PreflightError, match="NoSuchBucket"):
+        site.make_bucket("b")
+    assert 50 <= sum(clock.slept) <= 70
+
+
 def test_a_refused_trail_is_a_preflight_error_and_stays_journaled(site: Site, aws: FakeAws, journal: Journal) -> None:
     aws.answers["CreateTrail"] = refusal("AccessDeniedException", service="cloudtrail")
     with pytest.raises(PreflightError, match="AccessDenied"):
@@ -219,6 +248,19 @@ def test_what_was_there_before_the_run_is_not_the_runs(code: str, site: Site, jo
     with pytest.raises(PreflightError, match=code):
         site.make("role", "r", create)
     assert states(journal) == [("r", "deleted")]
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize(
+    "lost", [refusal("ServiceUnavailable", 503), ReadTimeoutError(endpoint_url="https://s3")], ids=["503", "timeout"]
+)
+def test_what_was_made_by_an_attempt_whose_answer_was_lost_is_the_runs(
+    lost: Answer | Exception, site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    aws.answers["CreateBucket"] = [lost, refusal("BucketAlreadyOwnedByYou", 409)]
+    site.make_bucket("b")
+    assert states(journal) == [("b", "created")]
+    assert aws.parameters("PutBucketTagging")
 
 
 def test_what_a_killed_process_had_begun_to_make_is_the_runs(site: Site, journal: Journal) -> None:

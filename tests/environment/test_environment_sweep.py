@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from offline import ACCOUNT, REGION, RUN_ID, T0
 
 from harness.environment.find import Found, nothing
+from harness.environment.removal import OF_CHANNELS
 from harness.environment.site import TAG_KEY, Site
 from harness.environment.sweep import RunLeft, delete, find_leftovers, leftover, to_delete
 from harness.environment.teardown import KINDS
@@ -137,6 +139,74 @@ def test_no_name_but_a_runs_is_ever_a_leftover(name: str) -> None:
     for kind, how in KINDS.items():
         assert leftover(Here(), kind, how, Found(name=name)) is None  # type: ignore[arg-type]
         assert leftover(Here(), kind, how, Found(name=f"s3lm-{RUN_ID}-src-{name}")) is None  # type: ignore[arg-type]
+
+
+def of_channels(account: Account, tags: str = RUN_ID) -> set[str]:
+    """Put there what the channels of a run make, all with the same tag (empty for none); returns the names."""
+    run, logs = f"s3lm-{RUN_ID}", f"arn:aws:logs:{REGION}:{ACCOUNT}"
+    pairs = {TAG_KEY: tags} if tags else {}
+    listed = [{"Key": TAG_KEY, "Value": tags}] if tags else []
+    account.of_kinds([], [], [f"{run}-ct"], tags=tags)
+    groups = [f"/aws/vendedlogs/s3/{run}", f"/s3lm/{RUN_ID}/cloudtrail"]
+
+    def tags_of(request: Any) -> Answer:
+        logs_ask = "Logs" in request.headers["X-Amz-Target"].decode()
+        return Answer(json.dumps({"tags": pairs} if logs_ask else {"Tags": listed}).encode())
+
+    def groups_like(request: Any) -> Answer:
+        prefix = json.loads(request.body)["logGroupNamePrefix"]
+        found = [{"logGroupName": n, "logGroupArn": f"{logs}:log-group:{n}"} for n in groups if n.startswith(prefix)]
+        return Answer(json.dumps({"logGroups": found}).encode())
+
+    answers = {
+        "ListRules": {"Rules": [{"Name": run, "Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{run}"}]},
+        # Tags are told with these, or have to be asked for.
+        "DescribeDeliveries": {"deliveries": [{"deliverySourceName": f"{run}-src", "arn": f"{logs}:delivery:1"}]},
+        "DescribeDeliverySources": {"deliverySources": [{"name": f"{run}-src", "tags": pairs}]},
+        "DescribeDeliveryDestinations": {"deliveryDestinations": [{"name": f"{run}-cwl", "tags": pairs}]},
+        "ListQueues": {"QueueUrls": [f"https://sqs/{ACCOUNT}/{run}-{part}" for part in ("eb", "ntf")]},
+        "ListQueueTags": {"Tags": pairs} if tags else {},
+    }
+    account.aws.answers |= {name: Answer(json.dumps(told).encode()) for name, told in answers.items()}
+    account.aws.answers |= {"DescribeLogGroups": groups_like, "ListTagsForResource": tags_of}
+    names = f"<PolicyNames><member>{run}-ct</member></PolicyNames>"
+    account.aws.answers["ListRolePolicies"] = xml(
+        "ListRolePoliciesResponse", f"<ListRolePoliciesResult>{names}</ListRolePoliciesResult>"
+    )
+    return {run, f"{run}-src", f"{run}-cwl", f"{run}-eb", f"{run}-ntf", f"{run}-ct", *groups}
+
+
+def test_what_channels_make_is_found_with_its_tag(site: Site, account: Account) -> None:
+    made = of_channels(account)
+    (run,), unasked = find_leftovers(site)
+    assert unasked == []
+    assert {left.kind for left in run.leftovers} == {*OF_CHANNELS, "role"} - {"trail-log-group"}
+    assert set(names([run])) == made
+    assert {left.tag for left in run.leftovers} == {RUN_ID}
+
+
+@pytest.mark.parametrize("tags", ["", OTHER])
+def test_what_channels_tag_is_left_alone_without_the_runs_tag(tags: str, site: Site, account: Account) -> None:
+    made = of_channels(account, tags)
+    (run,), _ = find_leftovers(site)
+    assert {left.name for left in run.leftovers if left.kept} == made
+    assert names([run]) == []
+
+
+@pytest.mark.parametrize("operation", ["ListTagsForResource", "ListQueueTags"])
+def test_tags_of_channels_that_cannot_be_read_are_no_evidence(operation: str, site: Site, account: Account) -> None:
+    of_channels(account)
+    account.aws.answers[operation] = refusal("AccessDeniedException", service="sqs")
+    (run,), unasked = find_leftovers(site)
+    assert unasked == []
+    assert {left.kept for left in run.leftovers if left.kept} == {"its tags cannot be read"}
+
+
+@pytest.mark.parametrize(
+    "name", [f"/s3lm/{RUN_ID}", f"/aws/vendedlogs/s3/s3lm-{RUN_ID}/cloudtrail", f"/s3lm/{RUN_ID}/cloudtrail/x"]
+)
+def test_a_log_group_that_is_named_almost_like_a_runs_is_no_leftover(name: str, site: Site) -> None:
+    assert leftover(site, "log-group", KINDS["log-group"], Found(name=name, tag=RUN_ID)) is None
 
 
 @pytest.mark.parametrize("tags", ["", OTHER])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from offline import T0, Bench
 
 from harness.channels import DEFAULT, channels
@@ -105,6 +105,18 @@ def test_a_scenario_that_breaks_is_recorded_with_the_kind_of_its_error(error: Ex
     assert type(error).__name__ in broken.failure
     assert after.failure is None
     assert bench.journal.executions()[after.cell, 0] == ("done", None)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["the error", "another error"])
+def test_a_presigned_request_without_an_answer_tells_its_url_without_secrets(wrapped: bool, bench: Bench) -> None:
+    url = "https://bucket.s3.amazonaws.com/key?X-Amz-Security-Token=to/ken&X-Amz-Signature=abc123&x-id=GetObject"
+    error: Exception = ReadTimeoutError(endpoint_url=url)
+    (finished,) = bench.execute(fails(RuntimeError(str(error)) if wrapped else error))
+    _, kept = bench.journal.executions()[finished.cell, 0]
+    for told in (finished.failure, kept):
+        assert told
+        assert "bucket.s3.amazonaws.com/key" in told
+        assert not any(secret in told for secret in ("to/ken", "abc123"))
 
 
 def test_wrong_parameters_are_a_failure_and_no_call_is_made(bench: Bench) -> None:
