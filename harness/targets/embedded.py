@@ -144,7 +144,7 @@ class EmbeddedServer:
         if self.process.stdin is None:
             self.process.terminate()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
