@@ -11,8 +11,8 @@ import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 FACTOR = "3600"
-REQUESTER = "arn:aws:iam::999988887777:role/partner"
 """Compresses four hours of waiting into four seconds; what it does to the resolution is in docs/embedded.md."""
+REQUESTER = "arn:aws:iam::999988887777:role/partner"
 
 
 @pytest.fixture(scope="session")

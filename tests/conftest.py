@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from offline import ACCOUNT, REGION, RUN_ID, T0, Bench
 
 from harness import scenario
@@ -14,6 +15,10 @@ from harness.execute.recorder import Recorder
 from harness.journal import FILE_NAME, Journal
 from harness.planning.fake_aws import FakeAws
 from harness.testing import FakeClock
+
+# How fast an example is says something about the machine alone.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_kit import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_SECONDS = 30
 Aws = Callable[..., Any]
 
 
@@ -47,14 +47,20 @@ def aws(tmp_path: Path) -> Iterator[Aws]:
     def call(*arguments: str) -> Any:
         command = [_aws(), *arguments, "--output", "json"]
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.lstrip().startswith(("{", "[")) else done.stdout
 
     yield call
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_SECONDS)
 
 
 def test_the_cli_finds_both_logs_of_what_it_did(aws: Aws, tmp_path: Path) -> None:

@@ -144,14 +144,14 @@ def test_durations_are_read(text: str, expected: timedelta) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 900), st.sampled_from("smhd")), min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_sum_of_units_is_the_sum_of_its_parts(parts: list[tuple[int, str]]) -> None:
     text = "".join(f"{n}{unit}" for n, unit in parts)
     assert duration(text) == sum((duration(f"{n}{unit}") for n, unit in parts), timedelta())
 
 
 @given(st.text(max_size=12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_other_text_is_wrong_use_and_nothing_worse(text: str) -> None:
     try:
         assert duration(text) >= timedelta(0)

@@ -110,7 +110,7 @@ keys = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(accounts, buckets, users, addresses, keys, st.booleans())
 @example(
     "123456789012", "company-secrets", "alice.smith@example.com", "203.0.113.7", "invoices/2026 Q1/ä b+c.pdf", True
@@ -133,7 +133,7 @@ def test_no_original_name_survives_anywhere(
     assert len(made) == len(given_pairs), "withheld"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(accounts, buckets, users, addresses, keys, st.booleans())
 def test_equal_names_become_equal_and_keep_their_form(
     account: str, bucket: str, user: str, address: str, key: str, ascii_only: bool

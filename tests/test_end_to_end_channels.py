@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from process_kit import PATIENCE_SECONDS
 
 import harness
 from harness import scenario
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "harness", "run", "--channels", "all", "--variants", "ok", "--factor", str(FACTOR)]
     command += [part for name in OPERATIONS for part in ("--operations", name)]
     done = subprocess.run(
-        [*command, "--results", str(results)], check=False, capture_output=True, text=True, timeout=170
+        [*command, "--results", str(results)], check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cloudtrail" in done.stdout

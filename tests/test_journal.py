@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from offline import HOSTILE, T0, a_call, a_delivery, a_record
+from process_kit import PATIENCE_SECONDS
 
 from harness.errors import ExitCode, JournalError
 from harness.journal import FILE_NAME, Journal
@@ -190,7 +191,7 @@ def test_hostile_text_comes_back_unchanged_from_everywhere(text: str, journal: J
 
 
 @given(raw=ANY_TEXT, name=ANY_TEXT, value=ANY_TEXT | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.none())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_record_comes_back_unchanged(
     tmp_path_factory: pytest.TempPathFactory, raw: str, name: str, value: str | int | None
 ) -> None:
@@ -306,7 +307,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_what_was_intended_survives_a_kill_between_intent_and_deed(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     script = KILLED.format(path=[str(Path(__file__).parent)], file=str(path))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     with Journal(path) as journal:
         (call,) = journal.calls()

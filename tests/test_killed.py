@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from process_kit import PATIENCE_SECONDS, interruptible
 
 import harness
 from harness.journal import FILE_NAME, Journal
@@ -91,7 +92,7 @@ def kill(role: str, number: int, endpoint: str, results: Path) -> Path:
     """Start a run that is killed at the n-th request of a role; returns its folder."""
     where = ("--target", "localstack", "--endpoint-url", endpoint, "--results", str(results))
     command = [sys.executable, "-c", VICTIM, role, str(number), "run", *where, *SELECTION]
-    died = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    died = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
     (folder,) = [path for path in results.iterdir() if not path.is_symlink()]
     return folder
@@ -128,11 +129,8 @@ def test_a_killed_run_is_torn_down_from_its_journal(
 
 def test_two_processes_do_not_work_on_one_run(command: Command, endpoint: str, tmp_path: Path) -> None:
     where = ("--target", "localstack", "--endpoint-url", endpoint, "--results", str(tmp_path))
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", *where, *SELECTION, "--rate", "0.001"],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as first:
+    # So slow that it goes on executing, whatever the other commands take.
+    with interruptible("run", *where, *SELECTION, "--rate", "0.0001") as first:
         assert first.stdout is not None
         for line in first.stdout:
             if line.startswith("Executing"):
@@ -142,7 +140,7 @@ def test_two_processes_do_not_work_on_one_run(command: Command, endpoint: str, t
         second = command("teardown", str(folder))
         first.send_signal(signal.SIGINT)
         rest = first.stdout.read()
-        assert first.wait(timeout=60) == 2
+        assert first.wait() == 2, rest
     assert json.loads(status.stdout)["stage"] == "execute"
     assert second.returncode == 4
     assert "another process" in second.stderr
@@ -171,7 +169,7 @@ def test_a_run_whose_embedded_server_died_with_it_says_so(command: Command, tmp_
 def test_a_run_whose_embedded_server_died_has_nothing_left_to_delete(command: Command, tmp_path: Path) -> None:
     options = (*SELECTION, "--factor", "7200", "--results", str(tmp_path))
     victim = [sys.executable, "-c", VICTIM, "subject", "2", "run", *options]
-    died = subprocess.run(victim, capture_output=True, text=True, timeout=120, check=False)
+    died = subprocess.run(victim, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert died.returncode == -signal.SIGKILL, died.stdout + died.stderr
     (folder,) = [path for path in tmp_path.iterdir() if path.name != "latest"]
     for _ in range(2):

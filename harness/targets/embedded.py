@@ -37,7 +37,7 @@ NOTE = "AWS-like server on this machine: proves the harness, never AWS"
 LEDGER = "embedded-ledger.jsonl"
 LINGER_SECONDS = 3600.0
 """How long a detached server waits for the next request, in real time, before it ends."""
-_START_SECONDS = _ANSWER_SECONDS = 30.0
+_START_SECONDS = _ANSWER_SECONDS = 90.0
 
 
 def own_page(endpoint: str, name: str) -> Any:
@@ -144,7 +144,7 @@ class EmbeddedServer:
         if self.process.stdin is None:
             self.process.terminate()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -81,7 +81,7 @@ def test_further_headers_narrow_the_bounds_to_what_all_have_in_common() -> None:
     assert (found.seconds, found.uncertainty_seconds) == pytest.approx((5.2, 0.3))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(-100, 100), st.lists(st.tuples(st.floats(0, 3600), st.floats(0.01, 2)), min_size=1, max_size=30))
 def test_the_true_offset_is_within_the_uncertainty(offset: float, sent: list[tuple[float, float]]) -> None:
     calls = [answered(at, at + long, (at + long / 2 + offset) // 1) for at, long in sent]
@@ -316,7 +316,7 @@ OPERATIONS = st.sampled_from(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(OPERATIONS, st.integers(0, 7000), st.none() | st.integers(1, 9000)), min_size=1, max_size=12))
 def test_classes_add_up_and_no_call_is_dropped(made: list[tuple[tuple[str, str], int, int | None]]) -> None:
     calls = [called(at, operation=name, method=method) for (name, method), at, _ in made]

@@ -132,7 +132,7 @@ def test_strangers_are_counted_and_left_alone() -> None:
 
 
 @given(order=st.permutations(range(6)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_order_of_arrival_changes_no_pairing(order: list[int]) -> None:
     calls = [a_call(n) for n in range(3)]
     records = [a_record(call) for call in calls] + [a_record(identity=f"s{n}") for n in range(2)] + [a_record(calls[0])]

@@ -370,7 +370,7 @@ def test_absence_in_a_bucket_that_was_switched_on_needs_an_earlier_record_of_it(
     arrived=st.lists(st.tuples(st.integers(0, 100), st.booleans()), max_size=8, unique_by=lambda each: each[0]),
     waited_seconds=st.integers(0, 7200),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_absence_is_never_established_by_less_than_the_rule_asks(
     arrived: list[tuple[int, bool]], waited_seconds: int
 ) -> None:

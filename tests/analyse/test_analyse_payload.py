@@ -694,7 +694,7 @@ def records_of(operation: str, parameters: Mapping[str, Any]) -> tuple[Record, R
 
 
 @given(requests())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_everything_is_recovered_from_a_record_of_the_whole_request(request_):
     operation, parameters = request_
     sent = sent_leaves(operation, parameters)
@@ -705,7 +705,7 @@ def test_everything_is_recovered_from_a_record_of_the_whole_request(request_):
 
 
 @given(requests())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_a_line_recovers_the_query_and_nothing_else(request_):
     operation, parameters = request_
     members = MODEL.operation_model(operation).input_shape.members
@@ -716,7 +716,7 @@ def test_a_line_recovers_the_query_and_nothing_else(request_):
 
 
 @given(requests(), requests(), st.booleans(), st.integers(0, 9))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_recovered_truncated_and_lost_partition_what_was_sent(one, other, by_line, cut):
     sent = sent_leaves(*one) | {"Long": "x" * 300}
     logged = records_of(*other)[by_line]
@@ -737,7 +737,7 @@ OPERATIONS = st.sampled_from(MODEL.operation_names) | st.text()
 
 
 @given(OPERATIONS, st.data(), FIELDS, st.sampled_from([SERVER_ACCESS, CLOUDTRAIL, "eventbridge"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_nothing_raises_on_hostile_parameters_and_records(operation, data, fields, channel):
     shape = MODEL.operation_model(operation).input_shape if operation in MODEL.operation_names else None
     names = st.sampled_from(list(shape.members)) if shape and shape.members else st.text()

@@ -34,7 +34,7 @@ TREATED = [
     *map(censored, (6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35)),
 ]
 PLACEBO = [*map(exact, (1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23))]
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 DELAYS = st.lists(st.integers(1, 200_000).map(float), min_size=1, max_size=60)
 
 
@@ -67,7 +67,7 @@ def test_the_curve_agrees_with_one_that_was_computed_by_hand() -> None:
     assert (found.n, found.censored) == (7, 3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(DELAYS)
 def test_without_censoring_shares_are_those_of_the_sample_with_exact_binomial_limits(delays: list[float]) -> None:
     found = estimated(*map(exact, delays))

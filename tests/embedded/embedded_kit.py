@@ -28,11 +28,13 @@ from botocore.exceptions import ClientError
 from botocore.model import OperationModel
 
 from harness.clock import ScaledClock
+from harness.embedded.delays import DELAYS
 from harness.targets.embedded import EmbeddedServer, EmbeddedTarget
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
+"""Real time; never waited for unless something is wrong."""
 POLL_SECONDS = 0.02
 
 ACCESS_FIELDS = [
@@ -77,6 +79,12 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s in vain: {what}"
         time.sleep(POLL_SECONDS)
+
+
+def due(entry: Mapping[str, Any]) -> float:
+    """Return before when a record of the ledger may not be delivered."""
+    # The ledger's delay is rounded to the millisecond.
+    return DELAYS[entry["channel"]].due(entry["completed_at"], entry["drawn_delay_seconds"] - 0.001)
 
 
 def code_of(error: ClientError) -> str:
@@ -353,17 +361,10 @@ def selector(*fields: tuple[str, str, Sequence[str]]) -> dict[str, Any]:
     return {"FieldSelectors": [{"Field": name, operator: list(values)} for name, operator, values in fields]}
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def answers(port: int, host: str = "127.0.0.1") -> bool:
     """Tell whether something accepts connections there."""
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection((host, port), timeout=WAIT_SECONDS):
             return True
     except OSError:
         return False

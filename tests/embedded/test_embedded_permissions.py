@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib import resources
 from typing import Any
 
@@ -298,7 +299,7 @@ def test_retention_that_nobody_could_take_back_can_be_denied(world: World) -> No
     never = {"Effect": "Deny", "Action": "s3:PutObjectRetention", "Resource": "*"}
     never |= {"Condition": {"StringEquals": {"s3:object-lock-mode": "COMPLIANCE"}}}
     s3 = limited(world, allow("s3:*"), never).client("s3")
-    until = world.clock.now().replace(microsecond=0)
-    retention = {"Mode": "COMPLIANCE", "RetainUntilDate": until.replace(year=until.year + 1)}
+    until = world.clock.now().replace(microsecond=0) + timedelta(days=3650)
+    retention = {"Mode": "COMPLIANCE", "RetainUntilDate": until}
     asked = {"Bucket": bucket, "Key": "k", "Retention": retention}
     assert refused(s3.put_object_retention, **asked) == ("AccessDenied", 403)

@@ -84,7 +84,7 @@ def test_leaving_a_target_ends_its_process_even_after_an_error() -> None:
 def test_the_process_ends_when_its_parent_is_killed() -> None:
     script = (
         "import time; from harness.targets.embedded import EmbeddedTarget\n"
-        "with EmbeddedTarget(seed=1) as target: print(target.server.port, flush=True); time.sleep(60)"
+        "with EmbeddedTarget(seed=1) as target: print(target.server.port, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         try:

@@ -41,7 +41,7 @@ KEY, SESSION_KEY, ENDED_KEY = "AKIAEXAMPLE", "ASIAEXAMPLE", "ASIAENDED"
 TOKEN = "token/with+signs=="
 SECRETS = {
     KEY: Secret("secret/of+the=user", None, None),
-    SESSION_KEY: Secret("secret-of-the-session", TOKEN, datetime.now(UTC) + timedelta(hours=1)),
+    SESSION_KEY: Secret("secret-of-the-session", TOKEN, datetime.now(UTC) + timedelta(days=1)),
     ENDED_KEY: Secret("secret-of-the-session", TOKEN, datetime.now(UTC) - timedelta(seconds=1)),
     "AKIAIOSFODNN7EXAMPLE": Secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None),
 }
@@ -165,14 +165,14 @@ def test_any_kind_of_key_is_accepted(key: str, style: str) -> None:
     accept(presigned("GetObject", style=style, Key=key))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(KEY_TEXT, st.sampled_from(STYLES))
 def test_any_key_is_accepted(key: str, style: str) -> None:
     accept(sent(client(style), "GetObject", Bucket=BUCKET, Key=key))
     accept(presigned("GetObject", style=style, Key=key))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TEXT, TEXT)
 @example("a b+c%20", "&x=y")
 def test_any_query_parameter_is_accepted(prefix: str, delimiter: str) -> None:
@@ -401,7 +401,7 @@ def test_a_payload_hash_is_one_of_the_documented_values() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "expected"),
-    [(14.9, None), (-14.9, None), (15.1, "RequestTimeTooSkewed"), (-15.1, "RequestTimeTooSkewed")],
+    [(14.5, None), (-14.9, None), (15.1, "RequestTimeTooSkewed"), (-15.5, "RequestTimeTooSkewed")],
 )
 def test_a_clock_may_be_a_quarter_of_an_hour_off(minutes: float, expected: str | None) -> None:
     request = sent(client(), "ListBuckets")
@@ -462,10 +462,10 @@ def test_a_changed_presigned_url_is_refused(name: str) -> None:
 
 
 def test_a_presigned_url_ends() -> None:
-    request = presigned("GetObject", seconds=60)
-    accept(request, timedelta(seconds=58))
+    request = presigned("GetObject", seconds=600)
+    accept(request, timedelta(seconds=500))
     with pytest.raises(RefusedError, match="Request has expired") as caught:
-        accept(request, timedelta(seconds=62))
+        accept(request, timedelta(seconds=602))
     assert (caught.value.code, caught.value.status) == DENIED
     accept(presigned("GetObject", seconds=MAX_EXPIRES_SECONDS), timedelta(days=6, hours=23))
 
@@ -497,7 +497,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES | SOME, max_size=10).map("".join), SOME, SOME)
 def test_any_authorization_passes_or_is_refused(authorization: str, date: str, target: str) -> None:
     headers = {"Authorization": authorization, "x-amz-date": date, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
@@ -506,7 +505,6 @@ def test_any_authorization_passes_or_is_refused(authorization: str, date: str, t
     assert refusal(request)[1] in (400, 403)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["Algorithm", "Credential", "Date", "Expires", "SignedHeaders"]), SOME))
 def test_any_presigned_url_is_refused(changes: dict[str, str]) -> None:
     good = {"Algorithm": "AWS4-HMAC-SHA256", "Credential": f"{KEY}/20260101/r/s3/aws4_request", "Signature": "0"}
@@ -659,10 +657,10 @@ def test_a_form_of_a_session_needs_its_token() -> None:
         ("policy", "", MISMATCH),
         (
             "x-amz-credential",
-            f"AKIAUNKNOWN/{datetime.now(UTC):%Y%m%d}/{REGION}/s3/aws4_request",
+            f"AKIAUNKNOWN/DAY/{REGION}/s3/aws4_request",
             ("InvalidAccessKeyId", 403),
         ),
-        ("x-amz-credential", f"{KEY}/{datetime.now(UTC):%Y%m%d}/eu-west-1/s3/aws4_request", MISMATCH),
+        ("x-amz-credential", f"{KEY}/DAY/eu-west-1/s3/aws4_request", MISMATCH),
         ("x-amz-credential", KEY, BAD_QUERY),
         ("x-amz-date", "20200101T000000Z", BAD_QUERY),
         ("x-amz-algorithm", "AWS4-HMAC-MD5", UNSUPPORTED),
@@ -672,7 +670,9 @@ def test_a_form_of_a_session_needs_its_token() -> None:
     ],
 )
 def test_a_changed_form_is_refused(name: str, value: str, expected: tuple[str, int]) -> None:
-    assert post_refusal({**form(), name: value})[:2] == expected
+    fields = form()
+    changed = value.replace("DAY", fields["x-amz-date"][:8])
+    assert post_refusal({**fields, name: changed})[:2] == expected
 
 
 @pytest.mark.parametrize("name", ["policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"])
@@ -686,8 +686,8 @@ def test_a_policy_without_a_signature_is_refused() -> None:
 
 
 def test_a_form_ends_with_its_policy() -> None:
-    assert post(form(seconds=60), after=58) == KEY
-    assert post_refusal(form(seconds=60), after=62) == (*DENIED, "Invalid according to Policy: Policy expired.")
+    assert post(form(seconds=600), after=500) == KEY
+    assert post_refusal(form(seconds=600), after=602) == (*DENIED, "Invalid according to Policy: Policy expired.")
 
 
 def test_a_form_is_for_one_bucket() -> None:
@@ -771,7 +771,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_condition_is_evaluated_or_refused(condition: Any) -> None:
     try:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from embedded_kit import ACCOUNT, REGION, Event, World, event_time, selector
+from embedded_kit import ACCOUNT, REGION, Event, World, due, event_time, selector
 
 DATA = ("eventCategory", "Equals", ["Data"])
 OBJECTS = ("resources.type", "Equals", ["AWS::S3::Object"])
@@ -47,6 +47,7 @@ def test_files_are_gzipped_json_under_account_region_and_day(world: World, prefi
         f"{folder}AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/(\\d{{4}})/(\\d\\d)/(\\d\\d)/"
         f"{ACCOUNT}_CloudTrail_{REGION}_(\\d{{8}}T\\d{{4}}Z)_[A-Za-z0-9]{{16}}\\.json\\.gz"
     )
+    ledger = world.ledger()
     stored = {
         entry["Key"]: entry["LastModified"] for entry in world.s3.list_objects_v2(Bucket=trail.bucket)["Contents"]
     }
@@ -56,7 +57,10 @@ def test_files_are_gzipped_json_under_account_region_and_day(world: World, prefi
         stamp = datetime.strptime(match[4], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
         assert f"{stamp:%Y%m%d}" == match[1] + match[2] + match[3]
         assert stamp.minute % 5 == 0
-        assert timedelta(0) <= stored[key] - stamp < timedelta(minutes=5, seconds=0.5 * world.clock.factor)
+        assert stamp <= stored[key] <= world.clock.now()
+        carried = [due(entry) for entry in ledger if entry["object"] == f"s3://{trail.bucket}/{key}"]
+        assert len(carried) == len(records)
+        assert max(carried) <= stamp.timestamp()
         assert all(event_time(record) <= stored[key] for record in records)
         head = world.s3.head_object(Bucket=trail.bucket, Key=key)
         assert head["ContentType"] == "application/x-gzip"

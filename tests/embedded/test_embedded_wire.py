@@ -12,7 +12,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from embedded_kit import REGION, minimal_parameters
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness import catalogue
@@ -137,7 +137,6 @@ def test_a_parameter_for_the_access_log_is_ignored() -> None:
     assert identify(request_of("DELETE", "/key?x-reason=cleanup")) == "DeleteObject"
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(METHODS),
     st.sampled_from(["/", "/key", "/folder/key"]),
@@ -150,7 +149,6 @@ def test_any_query_string_is_an_operation_of_the_model_or_none(method: str, path
     assert identify(request_of(method, f"{path}?{query}", host)) in {None, *MODEL.operation_names}
 
 
-@settings(deadline=None)
 @given(LATIN_1, st.dictionaries(st.sampled_from(["authorization", "x-amz-copy-source", "x-amz-date"]), LATIN_1))
 def test_any_target_and_headers_can_be_read(target: str, headers: dict[str, str]) -> None:
     request = request_of("PUT", target, **headers)
@@ -158,7 +156,6 @@ def test_any_target_and_headers_can_be_read(target: str, headers: dict[str, str]
     assert request.method == "PUT"
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=255), max_size=8))
 @example("²")
 def test_any_stated_payload_size_can_be_read(size: str) -> None:
@@ -177,7 +174,6 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 SUBRESOURCES = st.sampled_from(["acl", "versions", "uploads", "delete", "response-future", "futureThing", "list-type"])
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["/", "/key"]),
     NAMES | SUBRESOURCES,

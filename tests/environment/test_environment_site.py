@@ -35,7 +35,7 @@ def named(run_id: str, region: str = "us-east-1") -> Site:
     return Site(session, journal, FakeClock(), run_id, ACCOUNT, region)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), region=st.sampled_from(REGIONS), number=st.integers(0, 99_999))
 def test_bucket_names_are_valid_in_every_region(seed: int, region: str, number: int) -> None:
     site = named(f"{seed:08x}", region)
@@ -45,7 +45,7 @@ def test_bucket_names_are_valid_in_every_region(seed: int, region: str, number: 
         assert name.endswith(f"-{ACCOUNT}-{region}-an")  # the account's own namespace
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), number=st.integers(0, 99_999))
 def test_log_buckets_never_begin_like_source_buckets(seed: int, number: int) -> None:
     site = named(f"{seed:08x}")
@@ -55,7 +55,7 @@ def test_log_buckets_never_begin_like_source_buckets(seed: int, number: int) -> 
     assert not site.trail_bucket.startswith(site.source_prefix)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_runs_share_no_name(one: int, other: int) -> None:
     first, second = named(f"{one:08x}"), named(f"{other:08x}")

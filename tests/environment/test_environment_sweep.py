@@ -131,7 +131,7 @@ def test_what_does_not_fit_from_the_first_character_to_the_last_is_not_even_told
 
 
 @given(name=st.text(max_size=80))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_name_but_a_runs_is_ever_a_leftover(name: str) -> None:
     class Here:
         account_id, region = ACCOUNT, REGION

@@ -115,7 +115,8 @@ def test_no_pattern_of_a_rule_stalls_the_lint(pattern: str, tmp_path: Path) -> N
     began = time.perf_counter()
     lint_text(tmp_path, "a.sql", query)
     lint_text(tmp_path, "a.list", "*" * 200 + "x\n")
-    assert time.perf_counter() - began < 20
+    # Where it backtracks, this takes years; otherwise seconds, however slow the machine is.
+    assert time.perf_counter() - began < 120
 
 
 def test_hostile_titles_and_names_are_inert_in_every_output(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_hostile_titles_and_names_are_inert_in_every_output(tmp_path: Path) -> N
         assert text.isprintable() or set(text) - {"\n"} == {c for c in text if c.isprintable()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     language=st.sampled_from(LANGUAGES),
     at=st.floats(0, 1),

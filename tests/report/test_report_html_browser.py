@@ -21,7 +21,7 @@ from harness.report import Result, html
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e '.[browser]'")
 ROOT = Path(__file__).parents[2]
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 """Never waited for unless something is wrong; machines of CI are slow."""
 ROWS = 120
 VERDICTS = [verdict.value.replace(" ", "-") for verdict in Verdict]

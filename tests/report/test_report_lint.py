@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from process_kit import PATIENCE_SECONDS
 
 from harness.lint.command import lint
 from harness.lint.model import Kind
@@ -73,7 +74,7 @@ def test_lint_from_the_command_line(folder: Path, full_run: Path) -> None:
             [sys.executable, "-m", "harness", "lint", *arguments],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from process_kit import PATIENCE_SECONDS
 
 from harness.errors import TargetGoneError
 from harness.targets.embedded import EmbeddedTarget, own_page
@@ -95,5 +96,5 @@ def test_a_detached_server_goes_on_only_where_somebody_knows_how_to_come_back() 
                 target.reach()
         assert ended(endpoint) is not told
     target.ended_with()
-    target.server.process.wait(timeout=10)
+    target.server.process.wait(timeout=PATIENCE_SECONDS)
     assert ended(endpoint)
