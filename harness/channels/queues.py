@@ -27,8 +27,13 @@ QUEUE = (
 )
 """To make a queue, read it and delete it."""
 _RETENTION_SECONDS = 14 * 86_400
-_HIDDEN_SECONDS = 3600
-"""How long a message that was received and not deleted stays away; then it comes again and is known."""
+_HIDDEN_SECONDS = 120
+"""How long a message that was received and not deleted stays away: enough to take ten of them, and little against
+``absence_seconds``, because what a killed process has received, or a lost answer has held, comes again only then.
+
+Where a fast clock is through with it before a batch is taken, nothing is lost: its receipts hold until another receive,
+which follows only when the batch has been deleted, and a message that comes again is known by its name.
+"""
 _PAGE = 10
 """As many as SQS hands out at once."""
 

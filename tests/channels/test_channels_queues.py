@@ -103,6 +103,17 @@ def test_a_message_that_comes_again_is_not_told_twice_and_goes(site: Site, aws: 
     assert len(aws.parameters("DeleteMessageBatch")) == 3
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_killed_process_has_received_comes_again_long_before_absence_is_told(
+    name: str, site: Site, aws: FakeAws
+) -> None:
+    channel = channels()[name]()
+    channel.enable(site)
+    (made,) = aws.parameters("CreateQueue")
+    hidden_seconds = int(made["Attributes"]["VisibilityTimeout"])
+    assert 30 <= hidden_seconds <= channel.policy.absence_seconds / 10
+
+
 def test_switching_off_takes_what_was_switched_on_back(site: Site, aws: FakeAws) -> None:
     for name in NAMES:
         channel = channels()[name]()
