@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from harness.channels import Permission, PollPolicy
 from harness.channels.log_events import LOOKS, log_group_permissions, make_log_group, new_log_events
-from harness.channels.log_objects import OVERLAP
 from harness.channels.trail import TRAIL, TRAIL_ARN, TRAIL_CHARGES, make_trail, trail_problem
 from harness.environment.removal import unlink_log_group
 from harness.environment.site import TAG_KEY, Site, code_of
@@ -89,8 +88,12 @@ class CloudTrailCloudWatchChannel:
         unlink_log_group(site, site.trail_name)
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
-        """Yield new log events; their timestamp is that of their delivery."""
-        return new_log_events(site, self.name, _group(site), since, OVERLAP, known)
+        """Yield new log events. No page says what their timestamp is: it may be that of the call.
+
+        The log group holds the events of the whole account, which is why it is not read from the beginning.
+        """
+        start = since - timedelta(seconds=self.policy.absence_seconds)
+        return new_log_events(site, self.name, _group(site), start, known)
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log event."""

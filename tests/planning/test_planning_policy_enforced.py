@@ -80,6 +80,7 @@ class Part:
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.folder / FILE_NAME, create=True)
+        self.journal.note("started_at", self.target.clock.now().isoformat())
         self.recorder = Recorder(self.journal, self.target.clock, self.run_id)
         self.site = Site(
             session=self.session(None),
