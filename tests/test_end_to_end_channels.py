@@ -45,6 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cloudtrail" in done.stdout
+    assert "polling cloudtrail-lookup failed" not in done.stdout + done.stderr
     return results / "latest"
 
 

@@ -69,6 +69,8 @@ class CloudTrailLookupChannel:
         if ended:
             # What came after the last call is polling, this one included.
             asked["EndTime"] = datetime.fromisoformat(ended) + _AFTER_THE_LAST_CALL
+            if asked["StartTime"] > asked["EndTime"]:
+                return  # All of it was looked through for as long as anything is waited for.
         for attribute in _attributes(site):
             for event in self._pages(site, LookupAttributes=[attribute], **asked):
                 name = f"event:{event['EventId']}"

@@ -11,6 +11,8 @@ from offline import RUN_ID, T0
 
 from harness.channels import channels
 from harness.channels.token_bucket import TokenBucket
+from harness.clock import ScaledClock
+from harness.embedded.history import History, LookupRefusedError
 from harness.environment.site import Site
 from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.testing import FakeClock
@@ -101,6 +103,26 @@ def test_late_events_are_looked_for_and_the_polling_itself_is_not(site: Site, aw
     asked: dict[str, Any] = aws.parameters("LookupEvents")[0]
     assert asked["StartTime"].astimezone(UTC) == T0 + timedelta(hours=2)
     assert asked["EndTime"].astimezone(UTC) == T0 + timedelta(hours=2, minutes=1)
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_a_poll_with_nothing_left_to_ask_for_asks_nothing_and_is_complete(
+    asks_again: bool, site: Site, aws: FakeAws
+) -> None:
+    """AWS refuses a beginning that is later than the end."""
+    site.journal.note("executed_at", T0.isoformat())
+    since = T0 + timedelta(minutes=61 if asks_again else 62)
+    assert list(channels()["cloudtrail-lookup"]().poll(site, since, set())) == []
+    times = [(p["StartTime"], p["EndTime"]) for p in aws.parameters("LookupEvents")]
+    assert bool(times) is asks_again
+    assert all(start <= end for start, end in times)
+
+
+def test_the_embedded_history_refuses_such_a_request_as_aws_does() -> None:
+    history = History(ScaledClock())
+    assert history.look_up({"StartTime": 7.0, "EndTime": 7.0}, "us-east-1") == {"Events": []}
+    with pytest.raises(LookupRefusedError, match="InvalidTimeRangeException"):
+        history.look_up({"StartTime": 8.0, "EndTime": 7.0}, "us-east-1")
 
 
 def test_an_event_that_two_queries_find_is_told_once_and_has_no_stamp_but_that_of_the_poll(
