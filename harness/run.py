@@ -273,6 +273,7 @@ class Run:
             account, arn = caller(session, self.target.name, journal.fact("account_id") or self.options.account)
         journal.note("account_id", account)
         journal.note("caller_arn", arn)
+        journal.note("caller_arns", list(dict.fromkeys([*journal.fact("caller_arns", []), arn])))
         expect_owner(session, account)
         self._site = Site(
             session=session,

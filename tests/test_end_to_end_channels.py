@@ -187,7 +187,7 @@ def test_looking_up_stays_within_two_requests_a_second_by_the_servers_own_count(
         recorder = Recorder(journal, real.clock, "0badcafe")
         recorder.attach(session)
         site = Site(session, journal, real.clock, "0badcafe", "123456789012", "us-east-1")
-        journal.note("caller_arn", "arn:aws:iam::123456789012:user/s3logjam")
+        journal.note("caller_arns", ["arn:aws:iam::123456789012:user/s3logjam"])
         channel = channels()["cloudtrail-lookup"]()
         assert channel.preflight(site) == ""
         for _ in range(2):

@@ -183,7 +183,9 @@ class _Stage:
     def provision(self) -> None:
         """Make what every run of these scenarios makes, as ``Run`` does."""
         with self.recorder.purpose(Role.SETUP):
-            self.journal.note("caller_arn", self.site.session.client("sts").get_caller_identity()["Arn"])
+            arn = self.site.session.client("sts").get_caller_identity()["Arn"]
+            self.journal.note("caller_arn", arn)
+            self.journal.note("caller_arns", [arn])
             for _ in preflight(self.site, self.channels, self.target, lambda _calls: (0.0, None)):
                 pass
             for channel in self.channels:

@@ -31,7 +31,7 @@ def page(*numbers: int, token: str = "") -> Answer:
 @pytest.fixture
 def asked(site: Site, aws: FakeAws, clock: FakeClock) -> list[datetime]:
     """When each LookupEvents was sent, on the run's clock."""
-    site.journal.note("caller_arn", "arn:aws:iam::111122223333:user/tester")
+    site.journal.note("caller_arns", ["arn:aws:iam::111122223333:user/tester"])
     times: list[datetime] = []
     aws.overrule = lambda operation: times.append(clock.now()) if operation == "LookupEvents" else None  # type: ignore[func-returns-value]
     return times
@@ -94,6 +94,16 @@ def test_the_runs_events_are_found_by_who_made_them_and_by_its_bucket(
         {"AttributeKey": "ResourceName", "AttributeValue": site.bucket},
     ]
     assert len(asked) == 3
+
+
+def test_events_of_every_session_that_the_run_was_carried_on_by_are_found(
+    site: Site, aws: FakeAws, asked: list[datetime]
+) -> None:
+    sessions = [f"arn:aws:sts::111122223333:assumed-role/{name}" for name in ("A/one", "A/two", "B/one")]
+    site.journal.note("caller_arns", sessions)
+    list(channels()["cloudtrail-lookup"]().poll(site, T0, set()))
+    chosen = [p["LookupAttributes"][0]["AttributeValue"] for p in aws.parameters("LookupEvents")]
+    assert chosen == ["one", "two", f"s3lm-{RUN_ID}", site.bucket]
 
 
 def test_late_events_are_looked_for_and_the_polling_itself_is_not(site: Site, aws: FakeAws, clock: FakeClock) -> None:

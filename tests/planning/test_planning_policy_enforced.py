@@ -123,7 +123,7 @@ class Part:
 
     def poll(self) -> str:
         """Look for records once; returns what goes wrong."""
-        self.journal.note("caller_arn", "arn:aws:iam::123456789012:user/limited")
+        self.journal.note("caller_arns", ["arn:aws:iam::123456789012:user/limited"])
         try:
             for channel in self.watched:
                 list(channel.poll(self.site, self.target.clock.now(), set()))
