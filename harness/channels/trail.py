@@ -92,7 +92,7 @@ def selectors(site: Site) -> list[dict[str, Any]]:
         _select("resources.type", Equals=["AWS::S3::Object"]),
         _select("resources.ARN", StartsWith=[sources]),
     ]
-    directory = f"arn:aws:s3express:{site.region}:{site.account_id}:bucket/{PREFIX}-"
+    directory = f"arn:aws:s3express:{site.region}:{site.account_id}:bucket/{PREFIX}-{site.run_id}-"
     express = [
         _select("eventCategory", Equals=["Data"]),
         _select("resources.type", Equals=["AWS::S3Express::Object"]),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from offline import ACCOUNT
+from offline import ACCOUNT, REGION
 
 from harness.channels import channels
 from harness.channels.trail import selectors
@@ -76,6 +76,16 @@ def test_data_events_are_selected_for_source_buckets_only(site: Site) -> None:
     assert f"arn:aws:s3:::{site.bucket}/key".startswith(start)
     assert not f"arn:aws:s3:::{site.log_bucket}/key".startswith(start)
     assert not f"arn:aws:s3:::{site.trail_bucket}/key".startswith(start)
+
+
+def test_data_events_of_directory_buckets_are_selected_for_the_runs_own_only(site: Site, aws: FakeAws) -> None:
+    """Runs side by side must not log, and pay for, each other's."""
+    fields = {f["Field"]: f for s in selectors(site) for f in s["FieldSelectors"] if s["Name"] == "directory buckets"}
+    (start,) = fields["resources.ARN"]["StartsWith"]
+    own = site.make_directory_bucket()
+    arn = f"arn:aws:s3express:{REGION}:{ACCOUNT}:bucket/{own}/key"
+    assert arn.startswith(start)
+    assert not arn.replace(site.run_id, "0badf00d").startswith(start)
 
 
 def test_management_events_of_no_s3_service_are_filtered_out(site: Site) -> None:
