@@ -6,19 +6,17 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
-
 from harness.channels import Permission, PollPolicy
 from harness.channels.log_events import LOOKS, log_group_permissions, make_log_group, new_log_events
+from harness.channels.patience import once_known
 from harness.channels.trail import TRAIL, TRAIL_ARN, TRAIL_CHARGES, make_trail, trail_problem
 from harness.environment.removal import unlink_log_group
-from harness.environment.site import TAG_KEY, Site, code_of
+from harness.environment.site import TAG_KEY, Site
 from harness.formats import cloudtrail
 from harness.model import CLOUDTRAIL_CLOUDWATCH, Delivery, Ours, Parsed
 
 _SERVICE = "cloudtrail.amazonaws.com"
-_NOT_YET = ("InvalidCloudWatchLogsRoleArnException", "InvalidCloudWatchLogsLogGroupArnException")
+_NOT_YET = dict.fromkeys(("InvalidCloudWatchLogsRoleArnException", "InvalidCloudWatchLogsLogGroupArnException"), "")
 """What CloudTrail answers while a new role is not known everywhere."""
 _ROLES = "arn:aws:iam::{account}:role/s3lm-*"
 
@@ -114,16 +112,12 @@ def _document(statement: object) -> str:
 
 def _link(site: Site) -> None:
     """Give the trail its log group, as soon as CloudTrail knows the role."""
-    for attempt in Retrying(
-        retry=retry_if_exception(lambda e: isinstance(e, ClientError) and code_of(e) in _NOT_YET),
-        stop=stop_after_attempt(12),
-        wait=wait_fixed(5),
-        sleep=site.clock.sleep,
-        reraise=True,
-    ):
-        with attempt:
-            site.cloudtrail.update_trail(
-                Name=site.trail_name,
-                CloudWatchLogsLogGroupArn=site.arn("logs", f"log-group:{_group(site)}:*"),
-                CloudWatchLogsRoleArn=f"arn:aws:iam::{site.account_id}:role/{_role(site)}",
-            )
+    once_known(
+        site,
+        _NOT_YET,
+        lambda: site.cloudtrail.update_trail(
+            Name=site.trail_name,
+            CloudWatchLogsLogGroupArn=site.arn("logs", f"log-group:{_group(site)}:*"),
+            CloudWatchLogsRoleArn=f"arn:aws:iam::{site.account_id}:role/{_role(site)}",
+        ),
+    )

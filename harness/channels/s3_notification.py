@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from harness.channels import Permission, PollPolicy
+from harness.channels.patience import once_known
 from harness.channels.queues import LOOKS, QUEUE, make_queue, new_messages
 from harness.environment.site import Site
 from harness.formats import s3_notification
@@ -22,6 +23,8 @@ EVENTS = (
     "s3:LifecycleTransition",
     "s3:LifecycleExpiration:*",
 )
+_NOT_YET = {"InvalidArgument": "Unable to validate the following destination configurations"}
+"""What S3 answers, now and then, while the queue is new."""
 
 
 class S3NotificationChannel:
@@ -56,8 +59,13 @@ class S3NotificationChannel:
     def watch(self, site: Site, bucket: str) -> None:
         """Let a source bucket notify the queue of every event type that there is."""
         queue = {"QueueArn": site.arn("sqs", _queue(site)), "Events": list(EVENTS)}
-        site.s3.put_bucket_notification_configuration(
-            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [queue]}
+        configuration = {"QueueConfigurations": [queue]}
+        once_known(
+            site,
+            _NOT_YET,
+            lambda: site.s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration=configuration
+            ),
         )
 
     def disable(self, site: Site) -> None:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from harness.channels import Permission
 from harness.channels.log_objects import LOG_BUCKET
+from harness.channels.patience import once_known
 from harness.environment.site import PREFIX, TAG_KEY, Site, code_of
 from harness.model import CLOUDTRAIL, CLOUDTRAIL_CLOUDWATCH, EVENTBRIDGE
 
@@ -32,6 +33,8 @@ TRAIL: tuple[Permission, ...] = (
     ),
 )
 """To make the trail and its bucket, and to delete them. The preflight asks for the trails that there are, if it may."""
+_NOT_YET = {"InsufficientS3BucketPolicyException": ""}
+"""What CloudTrail answers while it does not see the bucket's new policy."""
 TRAIL_CHARGES = ("cloudtrail-data", "cloudtrail-management", "cloudtrail-management-copy", "s3-storage")
 
 
@@ -57,14 +60,18 @@ def make_trail(site: Site) -> None:
 
     def create() -> None:
         try:
-            site.cloudtrail.create_trail(
-                Name=site.trail_name,
-                S3BucketName=site.trail_bucket,
-                IncludeGlobalServiceEvents=False,
-                IsMultiRegionTrail=False,
-                EnableLogFileValidation=False,
-                RecursiveLogging=False,
-                TagsList=[{"Key": TAG_KEY, "Value": site.run_id}],
+            once_known(
+                site,
+                _NOT_YET,
+                lambda: site.cloudtrail.create_trail(
+                    Name=site.trail_name,
+                    S3BucketName=site.trail_bucket,
+                    IncludeGlobalServiceEvents=False,
+                    IsMultiRegionTrail=False,
+                    EnableLogFileValidation=False,
+                    RecursiveLogging=False,
+                    TagsList=[{"Key": TAG_KEY, "Value": site.run_id}],
+                ),
             )
         except ClientError as error:
             # Its name is the run's own: another channel made it, and could not finish.

@@ -78,14 +78,6 @@ def test_the_trail_gets_a_log_group_and_a_role_that_only_it_may_assume(site: Sit
     assert aws.operations()[-1] == "UpdateTrail"
 
 
-def test_a_new_role_is_waited_for_on_the_runs_clock(site: Site, aws: FakeAws, clock: FakeClock) -> None:
-    late = refusal("InvalidCloudWatchLogsRoleArnException", service="cloudtrail")
-    aws.answers["UpdateTrail"] = [late, late, Answer(b"{}")]
-    channels()["cloudtrail-cloudwatch"]().enable(site)
-    assert len(aws.parameters("UpdateTrail")) == 3
-    assert sum(clock.slept) == 10
-
-
 def test_three_channels_share_one_trail(site: Site, aws: FakeAws) -> None:
     for name in ("cloudtrail", "cloudtrail-cloudwatch", "eventbridge"):
         channels()[name]().enable(site)
