@@ -49,7 +49,10 @@ CREATE INDEX records_by_delivery ON records (delivery);
 """
 _POLLS = "CREATE TABLE IF NOT EXISTS polls (number INTEGER PRIMARY KEY, channel TEXT NOT NULL, began_at TEXT NOT NULL)"
 _FOREIGN = "CREATE TABLE IF NOT EXISTS foreign_records (channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID"
+_FORGOTTEN = "CREATE TABLE IF NOT EXISTS forgotten (channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID"
 """Journals that were begun without these tables get them when they are opened."""
+
+_ADD = "VALUES (?, ?) ON CONFLICT (channel) DO UPDATE SET n = n + excluded.n"
 
 Resource = tuple[str, str, str, dict[str, Any]]
 """Kind, name, state and detail."""
@@ -82,6 +85,7 @@ class Journal:
                 raise JournalError(f"{path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
             self._db.execute(_POLLS)
             self._db.execute(_FOREIGN)
+            self._db.execute(_FORGOTTEN)
         except sqlite3.Error as error:
             raise JournalError(f"cannot use the journal {path}: {error}") from error
 
@@ -230,12 +234,13 @@ class Journal:
     # Deliveries and records
 
     def known_deliveries(self, channel: str) -> set[str]:
-        """Return the names of the deliveries of a channel that were read or are gone."""
+        """Return the names of the deliveries of a channel that were read or are gone, and not forgotten."""
         return {row["name"] for row in self._read("SELECT name FROM deliveries WHERE channel = ?", channel)}
 
     def deliver(self, delivery: Delivery, parsed: Parsed) -> None:
         """Write a delivery with its records and rejects, all or nothing; one that is known already is left alone."""
-        state = "vanished" if delivery.body is None else "read"
+        of_others = parsed.foreign and not (parsed.records or parsed.rejects)
+        state = "vanished" if delivery.body is None else "foreign" if of_others else "read"
         with self._writing() as db:
             values = (delivery.channel, delivery.name, _text(delivery.arrived_at), _text(delivery.seen_at))
             cursor = db.execute(
@@ -257,8 +262,19 @@ class Journal:
                 [(number, r.channel, r.reason, r.raw, r.offset) for r in parsed.rejects],
             )
             if parsed.foreign:
-                more = "ON CONFLICT (channel) DO UPDATE SET n = n + excluded.n"
-                db.execute(f"INSERT INTO foreign_records VALUES (?, ?) {more}", (delivery.channel, parsed.foreign))  # noqa: S608
+                db.execute(f"INSERT INTO foreign_records {_ADD}", (delivery.channel, parsed.foreign))
+
+    def forget_foreign(self, channel: str, before: datetime) -> None:
+        """Forget the names of the deliveries that held records of others only and arrived before a time.
+
+        They stay counted. A busy account has thousands a minute: whoever polls has no use for names that are never
+        listed again.
+        """
+        with self._writing() as db:
+            where = "channel = ? AND state = 'foreign' AND arrived_at < ?"
+            gone = db.execute(f"DELETE FROM deliveries WHERE {where}", (channel, _text(before))).rowcount  # noqa: S608
+            if gone:
+                db.execute(f"INSERT INTO forgotten {_ADD}", (channel, gone))
 
     def records(self) -> Iterator[tuple[Record, Delivery]]:
         """Yield every record with its delivery, in the order of reading."""
@@ -292,6 +308,8 @@ class Journal:
         for table in ("records", "rejects"):
             for row in self._read(f"SELECT channel, COUNT(*) AS n FROM {table} GROUP BY channel"):  # noqa: S608
                 counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})[table] = row["n"]
+        for row in self._read("SELECT * FROM forgotten"):
+            counts.setdefault(row["channel"], {"deliveries": 0, "vanished": 0})["deliveries"] += row["n"]
         for row in self._read("SELECT * FROM foreign_records"):
             counts[row["channel"]]["foreign"] = row["n"]
         return {channel: {"records": 0, "rejects": 0, "foreign": 0} | numbers for channel, numbers in counts.items()}

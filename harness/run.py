@@ -278,6 +278,7 @@ class Run:
             account, arn = caller(session, self.target.name, journal.fact("account_id") or self.options.account)
         journal.note("account_id", account)
         journal.note("caller_arn", arn)
+        journal.note("caller_arns", list(dict.fromkeys([*journal.fact("caller_arns", []), arn])))
         expect_owner(session, account)
         self._site = Site(
             session=session,
@@ -315,7 +316,7 @@ class Run:
         yield from self._told()
         yield from log_buckets_fit(site)
         site.make_bucket(site.bucket)
-        able = those_that_can(able, lambda c: watch(c, site), site, skipped)
+        able = those_that_can(able, lambda c: watch(c, site, site.bucket), site, skipped)
         self.journal.note("skipped_channels", skipped)
         self._keep_channels(able)
         yield from self._told()

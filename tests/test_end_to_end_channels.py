@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cloudtrail" in done.stdout
+    assert "polling cloudtrail-lookup failed" not in done.stdout + done.stderr
     return results / "latest"
 
 
@@ -187,7 +188,7 @@ def test_looking_up_stays_within_two_requests_a_second_by_the_servers_own_count(
         recorder = Recorder(journal, real.clock, "0badcafe")
         recorder.attach(session)
         site = Site(session, journal, real.clock, "0badcafe", "123456789012", "us-east-1")
-        journal.note("caller_arn", "arn:aws:iam::123456789012:user/s3logjam")
+        journal.note("caller_arns", ["arn:aws:iam::123456789012:user/s3logjam"])
         channel = channels()["cloudtrail-lookup"]()
         assert channel.preflight(site) == ""
         for _ in range(2):
@@ -197,3 +198,25 @@ def test_looking_up_stays_within_two_requests_a_second_by_the_servers_own_count(
     assert counts["requests"] == 7
     assert counts["most_in_a_second"] <= 2
     assert counts["throttled"] == 0
+
+
+def test_messages_that_take_longer_than_they_are_hidden_are_told_once_and_go(tmp_path: Path) -> None:
+    """Two minutes are over in a thirtieth of a second here."""
+    with (
+        EmbeddedTarget(seed=5, factor=FACTOR) as embedded,
+        Journal(tmp_path / FILE_NAME, create=True) as journal,
+    ):
+        site = Site(embedded.session(), journal, embedded.clock, "0badcafe", "123456789012", "us-east-1")
+        channel = channels()["eventbridge"]()
+        channel.enable(site)
+        sqs = site.client("sqs")
+        (url,) = sqs.list_queues()["QueueUrls"]
+        for number in range(25):
+            sqs.send_message(QueueUrl=url, MessageBody=f"{number}")
+        taken = []
+        for delivery in channel.poll(site, embedded.clock.now(), set()):
+            taken.append(delivery.name)
+            embedded.clock.sleep(200)
+        embedded.clock.sleep(200)
+        assert list(channel.poll(site, embedded.clock.now(), set())) == []
+    assert len(taken) == len(set(taken)) == 25

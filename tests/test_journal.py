@@ -243,6 +243,25 @@ def test_foreign_records_are_counted_with_the_delivery_that_had_them_and_only_on
     assert list(journal.records()) == []
 
 
+def test_only_deliveries_of_others_are_forgotten_and_only_those_that_arrived_before(journal: Journal) -> None:
+    later = T0 + timedelta(hours=1)
+    journal.deliver(a_delivery("foreign"), Parsed(foreign=3))
+    journal.deliver(a_delivery("foreign and later", later), Parsed(foreign=4))
+    journal.deliver(a_delivery("ours among them"), Parsed((a_record(),), foreign=5))
+    reject = Reject(channel="server-access", reason="bad", raw="x")
+    journal.deliver(a_delivery("rejected among them"), Parsed(rejects=(reject,), foreign=6))
+    journal.deliver(a_delivery("empty"), Parsed())
+    journal.deliver(a_delivery("foreign", channel="cloudtrail"), Parsed(foreign=7))
+    before = journal.delivery_counts()
+    journal.forget_foreign("server-access", later)
+    kept = {"foreign and later", "ours among them", "rejected among them", "empty"}
+    assert journal.known_deliveries("server-access") == kept
+    assert journal.known_deliveries("cloudtrail") == {"foreign"}
+    journal.forget_foreign("cloudtrail", later)
+    assert journal.known_deliveries("cloudtrail") == set()
+    assert journal.delivery_counts() == before
+
+
 def test_duplicates_of_a_record_count_once_among_the_request_ids(journal: Journal) -> None:
     call = a_call()
     journal.deliver(a_delivery("1"), Parsed((a_record(call), a_record(call, identity="other"))))

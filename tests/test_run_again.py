@@ -26,7 +26,7 @@ from harness.events import (
 )
 from harness.journal import FILE_NAME, Journal
 from harness.model import CellKey, Role
-from harness.planning.fake_aws import Answer, FakeAws, refusal
+from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 from harness.run import LOCK_NAME, Run, forget
 from harness.selection import Options
 
@@ -164,6 +164,28 @@ def test_a_detached_run_is_finished_by_another_process(account: Account) -> None
     assert len(run.journal.calls(Role.SUBJECT)) == made == 2
     assert states(run) == {"deleted"}
     assert account.target.ended == 1
+
+
+@pytest.mark.parametrize("later", ["botocore-session-1", "botocore-session-2"])
+def test_calls_of_an_earlier_process_are_looked_up_though_its_session_had_another_name(
+    later: str, account: Account
+) -> None:
+    """A role without a session name of its own gets one from botocore, new in every process."""
+
+    def signed_in_as(name: str) -> None:
+        told = f"<Account>{ACCOUNT}</Account><Arn>arn:aws:sts::{ACCOUNT}:assumed-role/Audit/{name}</Arn>"
+        inner = f"<GetCallerIdentityResult>{told}</GetCallerIdentityResult>"
+        account.aws.answers["GetCallerIdentity"] = xml("GetCallerIdentityResponse", inner)
+
+    account.options = replace(account.options, channels=("cloudtrail-lookup",), detach=True)
+    signed_in_as("botocore-session-1")
+    run = account.do(account.begin())
+    signed_in_as(later)
+    account.do(account.go_on(run))
+    asked = [each for p in account.aws.parameters("LookupEvents") for each in p.get("LookupAttributes", [])]
+    first_poll = asked[: next(n for n, each in enumerate(asked) if each["AttributeKey"] == "ResourceName")]
+    names = [each["AttributeValue"] for each in first_poll]
+    assert names[:-1] == list(dict.fromkeys(["botocore-session-1", later]))
 
 
 def test_a_run_that_is_taken_up_after_its_deadline_polls_once_and_ends(account: Account) -> None:

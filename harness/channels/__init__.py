@@ -108,6 +108,8 @@ class Channel(Protocol):
 
         Args:
             since: When the last complete poll began (or the run): nothing older need be listed.
+            known: Names of deliveries. Those with records of others only are forgotten: a channel that has such looks
+                no further back than ``absence_seconds`` and half an hour.
         """
         ...
 

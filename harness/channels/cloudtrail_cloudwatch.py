@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
-
-from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
+from datetime import datetime, timedelta
 
 from harness.channels import Permission, PollPolicy
 from harness.channels.log_events import LOOKS, log_group_permissions, make_log_group, new_log_events
-from harness.channels.log_objects import OVERLAP
 from harness.channels.trail import TRAIL, TRAIL_ARN, TRAIL_CHARGES, make_trail, trail_problem
 from harness.environment.removal import unlink_log_group
-from harness.environment.site import TAG_KEY, Site, code_of
+from harness.environment.site import TAG_KEY, Site, settled
 from harness.formats import cloudtrail
 from harness.model import CLOUDTRAIL_CLOUDWATCH, Delivery, Ours, Parsed
 
 _SERVICE = "cloudtrail.amazonaws.com"
-_NOT_YET = ("InvalidCloudWatchLogsRoleArnException", "InvalidCloudWatchLogsLogGroupArnException")
+_NOT_YET = dict.fromkeys(("InvalidCloudWatchLogsRoleArnException", "InvalidCloudWatchLogsLogGroupArnException"), "")
 """What CloudTrail answers while a new role is not known everywhere."""
 _ROLES = "arn:aws:iam::{account}:role/s3lm-*"
 
@@ -89,8 +85,12 @@ class CloudTrailCloudWatchChannel:
         unlink_log_group(site, site.trail_name)
 
     def poll(self, site: Site, since: datetime, known: set[str]) -> Iterator[Delivery]:
-        """Yield new log events; their timestamp is that of their delivery."""
-        return new_log_events(site, self.name, _group(site), since, OVERLAP, known)
+        """Yield new log events. No page says what their timestamp is: it may be that of the call.
+
+        The log group holds the events of the whole account, which is why it is not read from the beginning.
+        """
+        start = since - timedelta(seconds=self.policy.absence_seconds)
+        return new_log_events(site, self.name, _group(site), start, known)
 
     def parse(self, delivery: Delivery, ours: Ours | None = None) -> Parsed:
         """Parse a log event."""
@@ -111,16 +111,12 @@ def _document(statement: object) -> str:
 
 def _link(site: Site) -> None:
     """Give the trail its log group, as soon as CloudTrail knows the role."""
-    for attempt in Retrying(
-        retry=retry_if_exception(lambda e: isinstance(e, ClientError) and code_of(e) in _NOT_YET),
-        stop=stop_after_attempt(12),
-        wait=wait_fixed(5),
-        sleep=site.clock.sleep,
-        reraise=True,
-    ):
-        with attempt:
-            site.cloudtrail.update_trail(
-                Name=site.trail_name,
-                CloudWatchLogsLogGroupArn=site.arn("logs", f"log-group:{_group(site)}:*"),
-                CloudWatchLogsRoleArn=f"arn:aws:iam::{site.account_id}:role/{_role(site)}",
-            )
+    settled(
+        site.clock,
+        lambda: site.cloudtrail.update_trail(
+            Name=site.trail_name,
+            CloudWatchLogsLogGroupArn=site.arn("logs", f"log-group:{_group(site)}:*"),
+            CloudWatchLogsRoleArn=f"arn:aws:iam::{site.account_id}:role/{_role(site)}",
+        ),
+        _NOT_YET,
+    )

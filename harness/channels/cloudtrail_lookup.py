@@ -69,6 +69,8 @@ class CloudTrailLookupChannel:
         if ended:
             # What came after the last call is polling, this one included.
             asked["EndTime"] = datetime.fromisoformat(ended) + _AFTER_THE_LAST_CALL
+            if asked["StartTime"] > asked["EndTime"]:
+                return  # All of it was looked through for as long as anything is waited for.
         for attribute in _attributes(site):
             for event in self._pages(site, LookupAttributes=[attribute], **asked):
                 name = f"event:{event['EventId']}"
@@ -106,8 +108,11 @@ class CloudTrailLookupChannel:
 
 
 def _attributes(site: Site) -> list[dict[str, str]]:
-    """Return what the run's events are found by, one a request: LookupEvents takes a single attribute."""
-    owner = str(site.journal.fact("caller_arn", "")).rpartition("/")[2].rpartition(":")[2]
-    users = dict.fromkeys(filter(None, (owner, site.denied_session)))
+    """Return what the run's events are found by, one a request: LookupEvents takes a single attribute.
+
+    A role without a session name of its own has another one in every process that has carried the run on.
+    """
+    owners = [arn.rpartition("/")[2].rpartition(":")[2] for arn in site.journal.fact("caller_arns", [])]
+    users = dict.fromkeys([*owners, site.denied_session])
     found = [{"AttributeKey": "Username", "AttributeValue": name} for name in users]
     return [*found, {"AttributeKey": "ResourceName", "AttributeValue": site.bucket}]

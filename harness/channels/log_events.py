@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from harness.channels import Permission, text_delivery
 from harness.environment.site import TAG_KEY, Site
@@ -32,16 +32,12 @@ def make_log_group(site: Site, name: str) -> None:
     site.make("log-group", name, create)
 
 
-def new_log_events(
-    site: Site, channel: str, group: str, since: datetime, overlap: timedelta, known: set[str]
-) -> Iterator[Delivery]:
+def new_log_events(site: Site, channel: str, group: str, start: datetime, known: set[str]) -> Iterator[Delivery]:
     """Yield the log events of a group that are not known yet; they arrived when CloudWatch Logs ingested them.
 
     Args:
-        overlap: How much older than ``since`` the timestamp of a new event may be: events are found by timestamp, and
-            that need not be the time of their arrival.
+        start: Events are found by their timestamps, from here on; that need not be the time of their arrival.
     """
-    start = since - overlap
     pages = site.client("logs").get_paginator("filter_log_events")
     for page in pages.paginate(logGroupName=group, startTime=max(0, round(start.timestamp() * 1000))):
         for event in page.get("events", []):

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from harness.channels import Permission
 from harness.clock import Clock
@@ -16,6 +22,8 @@ from harness.model import Delivery
 
 OVERLAP = timedelta(minutes=30)
 """How far back a listing starts: objects may become visible out of the order of their names."""
+
+_BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 LOG_BUCKET = (
     Permission(
@@ -75,13 +83,13 @@ def new_objects(
 ) -> Iterator[Delivery]:
     """Yield the log objects of a folder that are not known yet, read whole.
 
-    An object that vanishes between list and get is yielded without a body: it is counted, not lost. One whose body
-    breaks off is yielded with what came; the parser says what is missing.
+    An object that vanishes between list and get is yielded without a body: it is counted, not lost.
 
     Raises:
         ClientError: An object could not be read, after all others were yielded: the next poll tries it again.
+        BotoCoreError: A download broke off, likewise.
     """
-    unread: ClientError | None = None
+    unread: ClientError | BotoCoreError | None = None
     for prefix, start_after in folder.listings(since - OVERLAP, clock.now() + OVERLAP):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
         for page in pages:
@@ -91,8 +99,8 @@ def new_objects(
                     continue
                 seen_at = clock.now()
                 try:
-                    body = _body(s3, bucket, entry["Key"])
-                except ClientError as error:
+                    body = _body(s3, bucket, entry["Key"], int(entry["Size"]))
+                except (ClientError, *_BROKEN_OFF) as error:
                     unread = unread or error
                     continue
                 yield Delivery(
@@ -107,17 +115,20 @@ def new_objects(
         raise unread
 
 
-def _body(s3: Any, bucket: str, key: str) -> bytes | None:
+def _body(s3: Any, bucket: str, key: str, size_bytes: int) -> bytes | None:
+    """Return an object's bytes, None where it has vanished.
+
+    Raises:
+        ClientError: S3 refused.
+        BotoCoreError: The download broke off: the object itself is whole.
+    """
     try:
         stream = s3.get_object(Bucket=bucket, Key=key)["Body"]
     except ClientError as error:
         if code_of(error) in ("NoSuchKey", "404"):
             return None
         raise
-    received = bytearray()
-    try:
-        for chunk in stream.iter_chunks():
-            received += chunk
-    except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-        pass  # The parser sees a truncated file and says so.
-    return bytes(received)
+    received = b"".join(stream.iter_chunks())
+    if len(received) != size_bytes:
+        raise IncompleteReadError(actual_bytes=len(received), expected_bytes=size_bytes)
+    return received

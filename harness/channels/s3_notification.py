@@ -7,7 +7,7 @@ from datetime import datetime
 
 from harness.channels import Permission, PollPolicy
 from harness.channels.queues import LOOKS, QUEUE, make_queue, new_messages
-from harness.environment.site import Site
+from harness.environment.site import Site, settled
 from harness.formats import s3_notification
 from harness.model import S3_NOTIFICATION, Delivery, Ours, Parsed
 
@@ -22,6 +22,8 @@ EVENTS = (
     "s3:LifecycleTransition",
     "s3:LifecycleExpiration:*",
 )
+_NOT_YET = {"InvalidArgument": "Unable to validate the following destination configurations"}
+"""What S3 answers, now and then, while the queue is new."""
 
 
 class S3NotificationChannel:
@@ -56,8 +58,13 @@ class S3NotificationChannel:
     def watch(self, site: Site, bucket: str) -> None:
         """Let a source bucket notify the queue of every event type that there is."""
         queue = {"QueueArn": site.arn("sqs", _queue(site)), "Events": list(EVENTS)}
-        site.s3.put_bucket_notification_configuration(
-            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [queue]}
+        configuration = {"QueueConfigurations": [queue]}
+        settled(
+            site.clock,
+            lambda: site.s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration=configuration
+            ),
+            _NOT_YET,
         )
 
     def disable(self, site: Site) -> None:

@@ -8,11 +8,11 @@ from contextlib import suppress
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel
-from harness.environment.site import Site, refuse_expired
+from harness.environment.site import Site, refuse_expired, settled
 from harness.errors import PreflightError
 
-Deed = Callable[[Channel], str]
-"""Does something with a channel; returns why it cannot be done, or an empty text."""
+Deed = Callable[[Channel], str | None]
+"""Does something with a channel; returns why it cannot be done, if so."""
 
 
 def switch_on(channel: Channel, site: Site, missing: Mapping[str, str]) -> str:
@@ -51,7 +51,6 @@ def those_that_can(channels: Sequence[Channel], deed: Deed, site: Site, skipped:
     return able
 
 
-def watch(channel: Channel, site: Site) -> str:
-    """Have the main source bucket logged; returns an empty text."""
-    channel.watch(site, site.bucket)
-    return ""
+def watch(channel: Channel, site: Site, bucket: str) -> None:
+    """Have a source bucket logged, as soon as S3 knows it."""
+    settled(site.clock, lambda: channel.watch(site, bucket))

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from harness.channels import Permission
 from harness.channels.log_objects import LOG_BUCKET
-from harness.environment.site import PREFIX, TAG_KEY, Site, code_of
+from harness.environment.site import PREFIX, TAG_KEY, Site, code_of, settled
 from harness.model import CLOUDTRAIL, CLOUDTRAIL_CLOUDWATCH, EVENTBRIDGE
 
 MAX_TRAILS = 5
@@ -32,6 +32,8 @@ TRAIL: tuple[Permission, ...] = (
     ),
 )
 """To make the trail and its bucket, and to delete them. The preflight asks for the trails that there are, if it may."""
+_NOT_YET = {"InsufficientS3BucketPolicyException": ""}
+"""What CloudTrail answers while it does not see the bucket's new policy."""
 TRAIL_CHARGES = ("cloudtrail-data", "cloudtrail-management", "cloudtrail-management-copy", "s3-storage")
 
 
@@ -57,14 +59,18 @@ def make_trail(site: Site) -> None:
 
     def create() -> None:
         try:
-            site.cloudtrail.create_trail(
-                Name=site.trail_name,
-                S3BucketName=site.trail_bucket,
-                IncludeGlobalServiceEvents=False,
-                IsMultiRegionTrail=False,
-                EnableLogFileValidation=False,
-                RecursiveLogging=False,
-                TagsList=[{"Key": TAG_KEY, "Value": site.run_id}],
+            settled(
+                site.clock,
+                lambda: site.cloudtrail.create_trail(
+                    Name=site.trail_name,
+                    S3BucketName=site.trail_bucket,
+                    IncludeGlobalServiceEvents=False,
+                    IsMultiRegionTrail=False,
+                    EnableLogFileValidation=False,
+                    RecursiveLogging=False,
+                    TagsList=[{"Key": TAG_KEY, "Value": site.run_id}],
+                ),
+                _NOT_YET,
             )
         except ClientError as error:
             # Its name is the run's own: another channel made it, and could not finish.
@@ -92,7 +98,7 @@ def selectors(site: Site) -> list[dict[str, Any]]:
         _select("resources.type", Equals=["AWS::S3::Object"]),
         _select("resources.ARN", StartsWith=[sources]),
     ]
-    directory = f"arn:aws:s3express:{site.region}:{site.account_id}:bucket/{PREFIX}-"
+    directory = f"arn:aws:s3express:{site.region}:{site.account_id}:bucket/{PREFIX}-{site.run_id}-"
     express = [
         _select("eventCategory", Equals=["Data"]),
         _select("resources.type", Equals=["AWS::S3Express::Object"]),

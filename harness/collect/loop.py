@@ -12,6 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result
 from tenacity.wait import wait_base
 
 from harness.channels import Channel
+from harness.channels.log_objects import OVERLAP
 from harness.clock import Clock
 from harness.environment.site import Site, code_of, refuse_expired
 from harness.events import CollectProgress, Event, Warned
@@ -128,6 +129,7 @@ class Collector:
         self._due[channel.name] = began + timedelta(seconds=channel.policy.interval_after(waited))
         first_call = journal.next_call_number()
         since = datetime.fromisoformat(journal.cursor(channel.name) or journal.fact("started_at"))
+        journal.forget_foreign(channel.name, since - timedelta(seconds=channel.policy.absence_seconds) - 2 * OVERLAP)
         try:
             for delivery in channel.poll(self.site, since, journal.known_deliveries(channel.name)):
                 parsed = without_secrets(channel.parse(delivery, self.ours))

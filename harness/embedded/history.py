@@ -94,6 +94,8 @@ class History:
         attributes = asked.get("LookupAttributes", [])
         if len(attributes) > 1 or any(each.get("AttributeKey") not in _ATTRIBUTES for each in attributes):
             raise LookupRefusedError("InvalidLookupAttributesException", "One known attribute at most")
+        if "EndTime" in asked and asked.get("StartTime", 0) > asked["EndTime"]:
+            raise LookupRefusedError("InvalidTimeRangeException", "StartTime is later than EndTime")
         return size, asked.get("NextToken")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -47,14 +47,15 @@ _OURS_ALREADY = {
     "ConflictException",
 }
 
-NOT_YET = frozenset(
-    {
+NOT_YET = dict.fromkeys(
+    (
         "NoSuchBucket",
         "NoSuchBucketPolicy",
         "OperationAborted",
         "OwnershipControlsNotFoundError",
         "ServerSideEncryptionConfigurationNotFoundError",
-    }
+    ),
+    "",
 )
 """What S3 may answer where a bucket or its settings were put a moment ago (S3 User Guide, Amazon S3 data consistency
 model: bucket configurations are eventually consistent)."""
@@ -79,20 +80,23 @@ def code_of(error: Exception) -> str:
     )
 
 
-def settled(clock: Clock, do: Callable[[], _Answer], codes: Collection[str] = NOT_YET) -> _Answer:
+def settled(clock: Clock, do: Callable[[], _Answer], refusals: Mapping[str, str] = NOT_YET) -> _Answer:
     """Do something again, for about a minute, while AWS answers that it does not know yet what was just made.
 
     Args:
         clock: Waits.
         do: What may be done twice.
-        codes: What AWS answers then; every other error is final.
+        refusals: What AWS answers then: error codes, and what is said with them where the code says too little. Every
+            other error is final.
 
     Raises:
         ClientError: The last answer.
     """
 
     def too_early(error: BaseException) -> bool:
-        return isinstance(error, ClientError) and code_of(error) in codes
+        if not isinstance(error, ClientError) or code_of(error) not in refusals:
+            return False
+        return refusals[code_of(error)] in str(error)
 
     return Retrying(
         retry=retry_if_exception(too_early),

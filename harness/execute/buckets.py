@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.channels import Channel
+from harness.channels.setup import watch
 from harness.environment.site import Site, refusing_expired
 
 
@@ -93,7 +94,7 @@ class SourceBuckets:
     def _make(self, parameters: Mapping[str, Any]) -> str:
         name = self.site.make_bucket(self.name(), **parameters)
         for channel in self.channels:
-            channel.watch(self.site, name)
+            watch(channel, self.site, name)
         return name
 
     def _note(self, name: str, **detail: str) -> None:

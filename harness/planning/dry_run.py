@@ -17,7 +17,7 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest
 
 from harness.channels import Channel
-from harness.channels.setup import switch_on
+from harness.channels.setup import switch_on, watch
 from harness.environment.preflight import log_buckets_fit, preflight
 from harness.environment.site import Site, expect_owner
 from harness.environment.teardown import teardown
@@ -191,7 +191,9 @@ class _Stage:
     def provision(self) -> None:
         """Make what every run of these scenarios makes, as ``Run`` does."""
         with self.recorder.purpose(Role.SETUP):
-            self.journal.note("caller_arn", self.site.session.client("sts").get_caller_identity()["Arn"])
+            arn = self.site.session.client("sts").get_caller_identity()["Arn"]
+            self.journal.note("caller_arn", arn)
+            self.journal.note("caller_arns", [arn])
             for _ in preflight(self.site, self.channels, self.target, lambda _calls: (0.0, None)):
                 pass
             for channel in self.channels:
@@ -201,7 +203,7 @@ class _Stage:
                 pass
             self.site.make_bucket(self.site.bucket)
             for channel in self.channels:
-                channel.watch(self.site, self.site.bucket)
+                watch(channel, self.site, self.site.bucket)
             if any(each.how.client == "denied" for each in self.scenarios):
                 self.site.make_denied_role()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from offline import ACCOUNT, REGION, T0
 
 from harness.channels import channels
@@ -26,6 +28,16 @@ def event(number: int, at: datetime, message: str = "{}") -> dict[str, Any]:
 
 def page(*events: dict[str, Any], token: str = "") -> Answer:
     return Answer(json.dumps({"events": events} | ({"nextToken": token} if token else {})).encode())
+
+
+def since_start_time(events: list[dict[str, Any]]) -> Callable[[AWSPreparedRequest], Answer]:
+    """Answer FilterLogEvents as CloudWatch Logs does: by the events' timestamps."""
+
+    def answer(request: AWSPreparedRequest) -> Answer:
+        start = json.loads(request.body)["startTime"]
+        return page(*(each for each in events if each["timestamp"] >= start))
+
+    return answer
 
 
 def test_every_source_bucket_is_delivered_whole_to_the_runs_log_group(site: Site, aws: FakeAws) -> None:
@@ -66,14 +78,6 @@ def test_the_trail_gets_a_log_group_and_a_role_that_only_it_may_assume(site: Sit
     assert aws.operations()[-1] == "UpdateTrail"
 
 
-def test_a_new_role_is_waited_for_on_the_runs_clock(site: Site, aws: FakeAws, clock: FakeClock) -> None:
-    late = refusal("InvalidCloudWatchLogsRoleArnException", service="cloudtrail")
-    aws.answers["UpdateTrail"] = [late, late, Answer(b"{}")]
-    channels()["cloudtrail-cloudwatch"]().enable(site)
-    assert len(aws.parameters("UpdateTrail")) == 3
-    assert sum(clock.slept) == 10
-
-
 def test_three_channels_share_one_trail(site: Site, aws: FakeAws) -> None:
     for name in ("cloudtrail", "cloudtrail-cloudwatch", "eventbridge"):
         channels()[name]().enable(site)
@@ -92,10 +96,19 @@ def test_events_arrive_when_they_were_ingested_and_each_is_told_once(name: str, 
     assert list(channels()[name]().poll(site, T0, {delivery.name for delivery in found})) == []
 
 
-def test_events_are_looked_for_as_far_back_as_their_timestamps_may_lie(site: Site, aws: FakeAws) -> None:
-    """The trail's are stamped when they are delivered; no page says so of the access log's."""
-    since = T0 + timedelta(days=1)
-    for name in NAMES:
-        list(channels()[name]().poll(site, since, set()))
-    starts = [p["startTime"] / 1000 for p in aws.parameters("FilterLogEvents")]
-    assert [since.timestamp() - start for start in starts] == [4 * 3600, 1800]
+def test_an_access_log_record_is_found_however_late_it_comes(site: Site, aws: FakeAws, clock: FakeClock) -> None:
+    """Its timestamp may be that of the request: no page says that it is that of the delivery."""
+    clock.at = T0 + timedelta(days=2)
+    aws.answers["FilterLogEvents"] = since_start_time([event(1, T0), event(2, T0 + timedelta(hours=30))])
+    channel = channels()["server-access-cloudwatch"]()
+    assert len(list(channel.poll(site, clock.at - timedelta(minutes=5), set()))) == 2
+
+
+def test_a_trails_event_is_found_as_late_as_one_is_waited_for(site: Site, aws: FakeAws, clock: FakeClock) -> None:
+    """The log group has the events of the whole account: it is not read from the beginning."""
+    clock.at = T0 + timedelta(days=2)
+    channel = channels()["cloudtrail-cloudwatch"]()
+    since, waited = clock.at - timedelta(minutes=1), timedelta(seconds=channel.policy.absence_seconds)
+    aws.answers["FilterLogEvents"] = since_start_time([event(1, T0), event(2, since - waited + timedelta(minutes=1))])
+    (found,) = channel.poll(site, since, set())
+    assert found.name.endswith("#2")

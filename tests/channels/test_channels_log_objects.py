@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,13 +10,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError
 from offline import ACCOUNT, REGION, T0, seconds
 
 from harness.channels import DEFAULT, channels
 from harness.channels.log_objects import OVERLAP, LogFolder, new_objects
 from harness.collect.loop import Collector, Outstanding
 from harness.environment.site import Site
+from harness.events import Warned
 from harness.model import Delivery
 from harness.planning.fake_aws import Answer, FakeAws, refusal, xml
 from harness.testing import FakeClock
@@ -164,12 +166,51 @@ def test_an_object_that_vanishes_between_list_and_get_is_yielded_without_a_body(
     assert read_.body == b"2"
 
 
-def test_a_body_that_breaks_off_is_yielded_with_what_came(site: Site, logs: LogBucket) -> None:
+def test_a_download_that_breaks_off_is_told_after_the_others_were_read(site: Site, logs: LogBucket) -> None:
+    """The object in S3 is whole: what came of it is no delivery."""
     logs.objects = {flat(T0): b"0123456789", flat(T0 + seconds(1)): b"2"}
     logs.cut = {flat(T0)}
-    cut, whole = read(site, FLAT, T0)
-    assert (cut.body, cut.size_bytes) == (b"01234", 10)
-    assert whole.body == b"2"
+    found = new_objects(site.s3, site.clock, "fake", "logs", FLAT, T0, set())
+    assert next(found).body == b"2"
+    with pytest.raises(IncompleteReadError):
+        next(found)
+
+
+def test_a_body_shorter_than_it_was_listed_is_no_delivery_even_if_nothing_says_that_it_broke_off(
+    site: Site, logs: LogBucket, aws: FakeAws
+) -> None:
+    logs.objects = {flat(T0): b"0123456789"}
+    aws.answers["GetObject"] = Answer(b"01234")
+    with pytest.raises(IncompleteReadError):
+        read(site, FLAT, T0)
+
+
+def test_a_download_that_broke_off_is_warned_of_and_fetched_again_at_the_next_poll(site: Site, logs: LogBucket) -> None:
+    broken, whole = flat(T0), flat(T0 + seconds(1))
+    logs.objects = {broken: b"one line that is no record\n", whole: b"another\n"}
+    logs.cut = {broken}
+    done = Outstanding(arrived={}, expected={}, open_channels=frozenset())
+    collector = Collector(site, [channels()["server-access"]()], lambda _r, _d: None, lambda _: done)
+    told = [event.message for event in collector.run(T0) if isinstance(event, Warned)]
+    assert any("polling server-access failed and goes on" in message for message in told)
+    assert site.journal.known_deliveries("server-access") == {f"s3://{site.log_bucket}/{whole}"}
+    assert (site.journal.cursor("server-access"), collector.polled_at) == (None, {})
+    logs.cut = set()
+    list(collector.run(T0))
+    assert f"s3://{site.log_bucket}/{broken}" in site.journal.known_deliveries("server-access")
+    assert "one line that is no record" in {reject.raw.strip() for reject, _ in site.journal.rejects()}
+    assert collector.polled_at == {"server-access": T0}
+
+
+def test_an_object_that_is_stored_truncated_reaches_the_parser(site: Site, logs: LogBucket, clock: FakeClock) -> None:
+    clock.at = T0 + timedelta(hours=2)
+    name = f"{ACCOUNT}_CloudTrail_{REGION}_20260101T0110Z_abcDEF0123456789.json.gz"
+    stored = gzip.compress(b'{"Records":[{"eventName":"A"},{"eventName":"B"}]}')[:-20]
+    logs.objects = {f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/2026/01/01/{name}": stored}
+    channel = channels()["cloudtrail"]()
+    (found,) = channel.poll(site, T0 + timedelta(hours=1), set())
+    assert found.body == stored
+    assert "truncated" in channel.parse(found).rejects[-1].reason
 
 
 def test_an_empty_object_has_an_empty_body_and_not_none(site: Site, logs: LogBucket) -> None:

@@ -11,6 +11,8 @@ from offline import RUN_ID, T0
 
 from harness.channels import channels
 from harness.channels.token_bucket import TokenBucket
+from harness.clock import ScaledClock
+from harness.embedded.history import History, LookupRefusedError
 from harness.environment.site import Site
 from harness.planning.fake_aws import Answer, FakeAws, refusal
 from harness.testing import FakeClock
@@ -29,7 +31,7 @@ def page(*numbers: int, token: str = "") -> Answer:
 @pytest.fixture
 def asked(site: Site, aws: FakeAws, clock: FakeClock) -> list[datetime]:
     """When each LookupEvents was sent, on the run's clock."""
-    site.journal.note("caller_arn", "arn:aws:iam::111122223333:user/tester")
+    site.journal.note("caller_arns", ["arn:aws:iam::111122223333:user/tester"])
     times: list[datetime] = []
     aws.overrule = lambda operation: times.append(clock.now()) if operation == "LookupEvents" else None  # type: ignore[func-returns-value]
     return times
@@ -94,6 +96,16 @@ def test_the_runs_events_are_found_by_who_made_them_and_by_its_bucket(
     assert len(asked) == 3
 
 
+def test_events_of_every_session_that_the_run_was_carried_on_by_are_found(
+    site: Site, aws: FakeAws, asked: list[datetime]
+) -> None:
+    sessions = [f"arn:aws:sts::111122223333:assumed-role/{name}" for name in ("A/one", "A/two", "B/one")]
+    site.journal.note("caller_arns", sessions)
+    list(channels()["cloudtrail-lookup"]().poll(site, T0, set()))
+    chosen = [p["LookupAttributes"][0]["AttributeValue"] for p in aws.parameters("LookupEvents")]
+    assert chosen == ["one", "two", f"s3lm-{RUN_ID}", site.bucket]
+
+
 def test_late_events_are_looked_for_and_the_polling_itself_is_not(site: Site, aws: FakeAws, clock: FakeClock) -> None:
     site.journal.note("executed_at", (T0 + timedelta(hours=2)).isoformat())
     clock.at = T0 + timedelta(hours=6)
@@ -101,6 +113,26 @@ def test_late_events_are_looked_for_and_the_polling_itself_is_not(site: Site, aw
     asked: dict[str, Any] = aws.parameters("LookupEvents")[0]
     assert asked["StartTime"].astimezone(UTC) == T0 + timedelta(hours=2)
     assert asked["EndTime"].astimezone(UTC) == T0 + timedelta(hours=2, minutes=1)
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_a_poll_with_nothing_left_to_ask_for_asks_nothing_and_is_complete(
+    asks_again: bool, site: Site, aws: FakeAws
+) -> None:
+    """AWS refuses a beginning that is later than the end."""
+    site.journal.note("executed_at", T0.isoformat())
+    since = T0 + timedelta(minutes=61 if asks_again else 62)
+    assert list(channels()["cloudtrail-lookup"]().poll(site, since, set())) == []
+    times = [(p["StartTime"], p["EndTime"]) for p in aws.parameters("LookupEvents")]
+    assert bool(times) is asks_again
+    assert all(start <= end for start, end in times)
+
+
+def test_the_embedded_history_refuses_such_a_request_as_aws_does() -> None:
+    history = History(ScaledClock())
+    assert history.look_up({"StartTime": 7.0, "EndTime": 7.0}, "us-east-1") == {"Events": []}
+    with pytest.raises(LookupRefusedError, match="InvalidTimeRangeException"):
+        history.look_up({"StartTime": 8.0, "EndTime": 7.0}, "us-east-1")
 
 
 def test_an_event_that_two_queries_find_is_told_once_and_has_no_stamp_but_that_of_the_poll(

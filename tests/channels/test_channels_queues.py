@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,13 +17,14 @@ from harness.channels.s3_notification import EVENTS
 from harness.environment.site import Site
 from harness.errors import PreflightError
 from harness.planning.fake_aws import Answer, FakeAws, refusal
+from harness.testing import FakeClock
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 NAMES = ("eventbridge", "s3-notification")
 
 
-def message(number: int) -> dict[str, Any]:
-    sent = {"SentTimestamp": str(round(T0.timestamp() * 1000) + number)}
+def message(number: int, sent_ms: int | None = None) -> dict[str, Any]:
+    sent = {"SentTimestamp": str(round(T0.timestamp() * 1000) + number if sent_ms is None else sent_ms)}
     return {"MessageId": str(number), "ReceiptHandle": f"r{number}", "Body": f"body {number}", "Attributes": sent}
 
 
@@ -101,6 +104,49 @@ def test_a_message_that_comes_again_is_not_told_twice_and_goes(site: Site, aws: 
     aws.answers["ReceiveMessage"] = [batch(1), batch()]
     assert list(channels()["eventbridge"]().poll(site, T0, {found.name})) == []
     assert len(aws.parameters("DeleteMessageBatch")) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_killed_process_has_received_comes_again_long_before_absence_is_told(
+    name: str, site: Site, aws: FakeAws
+) -> None:
+    channel = channels()[name]()
+    channel.enable(site)
+    (made,) = aws.parameters("CreateQueue")
+    hidden_seconds = int(made["Attributes"]["VisibilityTimeout"])
+    assert 30 <= hidden_seconds <= channel.policy.absence_seconds / 10
+
+
+@pytest.mark.parametrize("ahead_seconds", [-600, 0, 600])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_poll_ends_when_it_has_caught_up_though_messages_keep_coming(
+    name: str, ahead_seconds: int, site: Site, aws: FakeAws, clock: FakeClock
+) -> None:
+    """Twenty messages come while ten are taken; SQS stamps them with a clock of its own, and its answers tell it."""
+    waiting, numbers = [clock.now()] * 40, count()
+
+    def receive(_request: object) -> Answer:
+        clock.sleep(0.1)
+        waiting.extend([clock.now()] * 20)
+        theirs = [waiting.pop(0) + timedelta(seconds=ahead_seconds) for _ in range(10)]
+        taken = [message(next(numbers), round(at.timestamp() * 1000)) for at in theirs]
+        date = format_datetime(clock.now() + timedelta(seconds=ahead_seconds))
+        return Answer(json.dumps({"Messages": taken}).encode(), headers={"Date": date})
+
+    aws.answers["ReceiveMessage"] = receive
+    found = list(channels()[name]().poll(site, T0, set()))
+    assert len(found) >= 40
+    assert len(found) == sum(len(p["Entries"]) for p in aws.parameters("DeleteMessageBatch"))
+    assert clock.now() - T0 < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_message_that_has_just_come_does_not_hide_the_older_ones(name: str, site: Site, aws: FakeAws) -> None:
+    """SQS keeps the order of messages only about."""
+    just_now, long_ago = (round((site.clock.now() + timedelta(seconds=n)).timestamp() * 1000) for n in (2, -600))
+    batches = [[message(1, just_now)], [message(2, long_ago)], []]
+    aws.answers["ReceiveMessage"] = [Answer(json.dumps({"Messages": each}).encode()) for each in batches]
+    assert len(list(channels()[name]().poll(site, T0, set()))) == 2
 
 
 def test_switching_off_takes_what_was_switched_on_back(site: Site, aws: FakeAws) -> None:

@@ -6,12 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from offline import ACCOUNT
+from botocore.exceptions import ClientError
+from offline import ACCOUNT, REGION
 
 from harness.channels import channels
 from harness.channels.trail import selectors
 from harness.environment.site import Site
-from harness.planning.fake_aws import FakeAws
+from harness.errors import PreflightError
+from harness.planning.fake_aws import Answer, FakeAws, refusal
+from harness.testing import FakeClock
+
+pytestmark = pytest.mark.usefixtures("no_backoff")
 
 
 def policy(aws: FakeAws, bucket: str) -> list[dict[str, Any]]:
@@ -70,12 +75,72 @@ def test_the_trail_is_made_after_its_bucket_and_started_last(site: Site, aws: Fa
     assert trail["IsMultiRegionTrail"] is False
 
 
+TOO_EARLY = {
+    "cloudtrail": ("CreateTrail", "InsufficientS3BucketPolicyException", "Incorrect S3 bucket policy", "cloudtrail"),
+    "cloudtrail-cloudwatch": ("UpdateTrail", "InvalidCloudWatchLogsRoleArnException", "Access denied.", "cloudtrail"),
+    "s3-notification": (
+        "PutBucketNotificationConfiguration",
+        "InvalidArgument",
+        "Unable to validate the following destination configurations",
+        "s3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOO_EARLY)
+def test_what_aws_does_not_know_everywhere_yet_is_waited_for_on_the_runs_clock(
+    name: str, site: Site, aws: FakeAws, clock: FakeClock
+) -> None:
+    operation, code, message, service = TOO_EARLY[name]
+    late = refusal(code, message=message, service=service)
+    aws.answers[operation] = [late, late, Answer(b"" if service == "s3" else b"{}")]
+    channel = channels()[name]()
+    channel.enable(site)
+    channel.watch(site, site.bucket)
+    assert len(aws.parameters(operation)) == 3
+    assert sum(clock.slept) == 10
+
+
+@pytest.mark.parametrize("name", TOO_EARLY)
+def test_what_aws_never_comes_to_know_is_an_error_after_a_minute(
+    name: str, site: Site, aws: FakeAws, clock: FakeClock
+) -> None:
+    operation, code, message, service = TOO_EARLY[name]
+    aws.answers[operation] = refusal(code, message=message, service=service)
+    channel = channels()[name]()
+    with pytest.raises((PreflightError, ClientError), match=code):
+        channel.enable(site)
+        channel.watch(site, site.bucket)
+    assert 50 <= sum(clock.slept) <= 70
+
+
+@pytest.mark.parametrize("name", TOO_EARLY)
+def test_any_other_refusal_is_told_at_once(name: str, site: Site, aws: FakeAws, clock: FakeClock) -> None:
+    operation, _, _, service = TOO_EARLY[name]
+    aws.answers[operation] = refusal("InvalidArgument", message="no such event", service=service)
+    channel = channels()[name]()
+    with pytest.raises((PreflightError, ClientError), match="no such event"):
+        channel.enable(site)
+        channel.watch(site, site.bucket)
+    assert clock.slept == []
+
+
 def test_data_events_are_selected_for_source_buckets_only(site: Site) -> None:
     fields = {f["Field"]: f for s in selectors(site) for f in s["FieldSelectors"] if s["Name"] == "objects"}
     (start,) = fields["resources.ARN"]["StartsWith"]
     assert f"arn:aws:s3:::{site.bucket}/key".startswith(start)
     assert not f"arn:aws:s3:::{site.log_bucket}/key".startswith(start)
     assert not f"arn:aws:s3:::{site.trail_bucket}/key".startswith(start)
+
+
+def test_data_events_of_directory_buckets_are_selected_for_the_runs_own_only(site: Site, aws: FakeAws) -> None:
+    """Runs side by side must not log, and pay for, each other's."""
+    fields = {f["Field"]: f for s in selectors(site) for f in s["FieldSelectors"] if s["Name"] == "directory buckets"}
+    (start,) = fields["resources.ARN"]["StartsWith"]
+    own = site.make_directory_bucket()
+    arn = f"arn:aws:s3express:{REGION}:{ACCOUNT}:bucket/{own}/key"
+    assert arn.startswith(start)
+    assert not arn.replace(site.run_id, "0badf00d").startswith(start)
 
 
 def test_management_events_of_no_s3_service_are_filtered_out(site: Site) -> None:

@@ -80,6 +80,7 @@ class Part:
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.folder / FILE_NAME, create=True)
+        self.journal.note("started_at", self.target.clock.now().isoformat())
         self.recorder = Recorder(self.journal, self.target.clock, self.run_id)
         self.site = Site(
             session=self.session(None),
@@ -122,7 +123,7 @@ class Part:
 
     def poll(self) -> str:
         """Look for records once; returns what goes wrong."""
-        self.journal.note("caller_arn", "arn:aws:iam::123456789012:user/limited")
+        self.journal.note("caller_arns", ["arn:aws:iam::123456789012:user/limited"])
         try:
             for channel in self.watched:
                 list(channel.poll(self.site, self.target.clock.now(), set()))
