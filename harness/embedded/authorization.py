@@ -17,7 +17,7 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
-from harness.embedded.principals import Principal
+from harness.embedded.principals import ANONYMOUS, Principal
 
 Policy = Mapping[str, Any]
 
@@ -98,6 +98,11 @@ def allowed(
     if principal.arn is None or principal.account_id == owner_account:
         return "Allow" in by_identity or ("Allow", "itself") in by_bucket
     return "Allow" in by_identity and bool(by_bucket & {("Allow", "itself"), ("Allow", "account")})
+
+
+def denies_everybody(bucket_policy: Policy, action: str, resource: str) -> bool:
+    """Tell whether a bucket's policy denies something to everybody, AWS's services included."""
+    return ("Deny", "itself") in _effects(bucket_policy, ANONYMOUS, action, resource, {})
 
 
 def may_assume(

@@ -27,7 +27,7 @@ from moto.s3control.models import s3control_backends
 
 from harness.clock import ScaledClock
 from harness.embedded import front, permissions, services, signature, state
-from harness.embedded.authorization import allowed, identity_policies
+from harness.embedded.authorization import allowed, arn_of, denies_everybody, identity_policies
 from harness.embedded.configurations import (
     Configurations,
     RefusedError,
@@ -102,7 +102,7 @@ class Guard:
         self.delivery = LogDelivery(
             clock=clock,
             seed=seed,
-            put_object=state.put_log_object,
+            put_object=_put_log_object,
             trails=state.trails,
             switches=switches,
             history=self.history,
@@ -235,8 +235,7 @@ class Guard:
     def _allowed(
         self, principal: Principal, action: str, arn: str, bucket: str | None, context: Mapping[str, str] = NO_CONTEXT
     ) -> bool:
-        found = state.backend().buckets.get(bucket)
-        policy = json.loads(found.policy) if found is not None and found.policy else None
+        policy = state.policy_of(bucket)
         policies = identity_policies(principal)
         owner = ACCOUNT_ID if bucket else principal.account_id
         known = {"aws:SecureTransport": "true", "aws:ResourceAccount": owner, **context}
@@ -438,6 +437,13 @@ def _check_integrity(request: Request) -> None:
         if value is not None and value != base64.b64encode(digest()).decode():
             message = f"The {name.upper()} you specified did not match the calculated checksum."
             raise RefusedError("BadDigest", message, 400)
+
+
+def _put_log_object(bucket: str, name: str, body: bytes, kind: str) -> bool:
+    """Write a log object, unless the bucket's policy shuts everybody out; False when it is not written."""
+    if denies_everybody(state.policy_of(bucket) or {}, "s3:PutObject", arn_of("object", bucket, name)):
+        return False
+    return state.put_log_object(bucket, name, body, kind)
 
 
 def _is_policy(body: bytes) -> bool:

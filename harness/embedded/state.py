@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -74,6 +75,12 @@ def queue_notifications(bucket: str) -> list[Any]:
     found = backend().buckets.get(bucket)
     configuration = found.notification_configuration if found else None
     return list(configuration.queue) if configuration else []
+
+
+def policy_of(bucket: str | None) -> dict[str, Any] | None:
+    """Return the policy of a bucket, None where it has none."""
+    found = backend().buckets.get(bucket)
+    return dict(json.loads(found.policy)) if found is not None and found.policy else None
 
 
 def put_log_object(bucket: str, name: str, body: bytes, kind: str) -> bool:

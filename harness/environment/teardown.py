@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -73,7 +74,10 @@ def _delete_trail(site: Site, name: str) -> None:
 
 
 def _delete_bucket(site: Site, name: str) -> None:
-    """Empty and delete a bucket, again if log files have come meanwhile: deliveries go on for hours."""
+    """Empty and delete a bucket, again if log files have come meanwhile.
+
+    Deliveries go on for hours, so a bucket in which something has come is shut to them first.
+    """
     for attempt in range(_ATTEMPTS - 1):
         _empty_bucket(site, name)
         try:
@@ -82,9 +86,21 @@ def _delete_bucket(site: Site, name: str) -> None:
         except ClientError as error:
             if code_of(error) != "BucketNotEmpty":
                 raise
+        if not attempt:
+            _shut(site, name)
         site.clock.sleep(min(_LONGEST_PAUSE_SECONDS, 2.0**attempt))
     _empty_bucket(site, name)
     site.s3.delete_bucket(Bucket=name)
+
+
+def _shut(site: Site, name: str) -> None:
+    """Let nobody write to a bucket any more, log services included; a refusal leaves it to patience."""
+    arn = f"arn:aws:s3:::{name}/*"
+    statement = {"Sid": "Shut", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": arn}
+    try:
+        site.s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    except ClientError as error:
+        refuse_expired(error)
 
 
 def _empty_bucket(site: Site, name: str) -> None:

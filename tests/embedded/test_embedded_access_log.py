@@ -533,3 +533,17 @@ def test_no_line_is_lost_or_doubled_under_concurrent_requests(world: World) -> N
         sent = list(pool.map(put, range(120)))
     found = [line["request_id"] for line in world.access_lines(log_bucket) if line["operation"] == "REST.PUT.OBJECT"]
     assert sorted(found) == sorted(sent)
+
+
+def test_nothing_more_is_delivered_to_a_bucket_whose_policy_shuts_everybody_out(world: World) -> None:
+    source, log_bucket = world.logged_bucket()
+    everything = f"arn:aws:s3:::{log_bucket}/*"
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": everything}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    world.s3.put_bucket_policy(Bucket=log_bucket, Policy=policy)
+    answer = world.s3.put_object(Bucket=source, Key="k", Body=b"")
+    sent = answer["ResponseMetadata"]["RequestId"]
+    world.settle()
+    (entry,) = [e for e in world.ledger() if e["request_id"] == sent and e["channel"] == "server-access"]
+    assert entry["delivered_at"] is None
+    assert not [key for key, text in world.objects(log_bucket).items() if sent in text.decode()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -182,6 +183,24 @@ def test_log_files_that_arrive_meanwhile_are_deleted_too(site: Site, aws: FakeAw
     assert teardown(site) == []
     assert deleted(aws) == ["logs"] * 3
     assert len(aws.parameters("ListObjectVersions")) == 3
+
+
+def test_a_bucket_in_which_log_files_keep_coming_is_shut_once(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "logs", "created"), ("bucket", "quiet", "created"))
+    aws.answers["DeleteBucket"] = [Answer(status=204), refusal("BucketNotEmpty", 409), refusal("BucketNotEmpty", 409)]
+    assert teardown(site) == []
+    (put,) = aws.parameters("PutBucketPolicy")
+    assert put["Bucket"] == "logs"
+    (statement,) = json.loads(put["Policy"])["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:PutObject", "*")
+    assert statement["Resource"] == "arn:aws:s3:::logs/*"
+
+
+def test_a_bucket_that_cannot_be_shut_is_waited_for(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "logs", "created"))
+    aws.answers["DeleteBucket"] = [refusal("BucketNotEmpty", 409)]
+    aws.answers["PutBucketPolicy"] = refusal("AccessDenied", 403)
+    assert teardown(site) == []
 
 
 def test_a_bucket_that_never_gets_empty_is_given_up_and_told(site: Site, aws: FakeAws, journal: Journal) -> None:
