@@ -271,3 +271,35 @@ def test_report_of_a_file_that_is_no_journal_is_wrong_use(command: Command, tmp_
     done = command("report", str(tmp_path))
     assert done.code == ExitCode.USAGE
     assert FILE_NAME in done.err
+
+
+BASELINE = "results/baselines/embedded.json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--baseline", "absent.json"), "absent.json"),
+        (("--baseline", "README.md"), "README.md"),
+        (("--baseline", BASELINE, "--known", "absent.toml"), "absent.toml"),
+        (("--known", "absent.toml"), "--known goes with --baseline"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("place", [(), ("--region", "us-east-1,eu-west-1")], ids=["one", "two Regions"])
+def test_what_a_run_is_held_against_is_read_before_anything_is_made(
+    arguments: tuple[str, ...], message: str, place: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    done = command("run", *arguments, *place, "--operations", "PutObject", "--results", str(tmp_path))
+    assert done.code == ExitCode.USAGE
+    assert message in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [(), ("--html",)])
+def test_a_report_takes_known_deviations_with_a_baseline_only(
+    how: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    done = command("report", str(a_journal(tmp_path)), *how, "--known", "absent.toml")
+    assert done.code == ExitCode.USAGE
+    assert "--known goes with --baseline" in done.err

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.errors import UsageError
 from harness.targets.choice import TargetName
+
+if TYPE_CHECKING:
+    from harness.diff import Reference
 
 
 class ListOutput(StrEnum):
@@ -107,6 +110,19 @@ def account_id(text: str | None) -> str | None:
     if text is not None and not re.fullmatch(r"\d{12}", text):
         raise UsageError(f"{text!r} is no account id: it has twelve digits")
     return text
+
+
+def reference(baseline: Path | None, known: Path | None) -> Reference | None:
+    """Read what a run is held against, before anything is done.
+
+    Raises:
+        UsageError: It cannot be read or understood.
+    """
+    if baseline is None and known is None:
+        return None
+    from harness.diff import reference as read  # noqa: PLC0415 - scipy loads slowly
+
+    return read(baseline, known)
 
 
 def print_document(document: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from harness.cli.options import (
     TextOutput,
     on_each_region,
     print_document,
+    reference,
     split,
 )
 from harness.journal import FILE_NAME, Journal
@@ -95,6 +96,7 @@ def report(
 
     Examples: `s3logjam report` · `s3logjam report results/latest --html --baseline results/baselines/embedded.json`
     """
+    reference(baseline, known)
     if html:
         from harness.page import write_page  # noqa: PLC0415 - pandas loads slowly
 

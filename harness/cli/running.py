@@ -29,6 +29,7 @@ from harness.cli.options import (
     duration,
     on_each_region,
     print_document,
+    reference,
     split,
 )
 from harness.errors import ExitCode, UsageError
@@ -37,6 +38,7 @@ from harness.targets.choice import TargetName, Wanted, reopened, target_for
 from harness.targets.embedded import DEFAULT_FACTOR
 
 if TYPE_CHECKING:
+    from harness.diff import Reference
     from harness.selection import Options
     from harness.targets import Target
 
@@ -108,7 +110,8 @@ def run(
     ] = DEFAULT_FACTOR,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
     baseline: Annotated[
-        Path | None, typer.Option(help="Compare with this baseline or run afterwards; exit code 1 on drift.")
+        Path | None,
+        typer.Option(help="Compare with this baseline or run afterwards; exit code 1 on drift (docs/ci.md)."),
     ] = None,
     known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
@@ -125,6 +128,7 @@ def run(
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
     regions = split(region)
+    against = reference(baseline, known)
     scenario.load(extra=scenarios or [])
     options = Options(
         scenarios=tuple(scenarios or ()),
@@ -166,7 +170,7 @@ def run(
         arguments = [*several.without(context.obj, "--region", "--results"), "--yes"]
         as_json = output is TextOutput.JSON
         raise typer.Exit(several.run(arguments, regions, results, target.value, as_json=as_json))
-    _execute(options, wanted, yes, output, matrix, baseline, known, least_privilege=least_privilege)
+    _execute(options, wanted, yes, output, matrix, against, least_privilege=least_privilege)
 
 
 @app.command()
@@ -258,8 +262,7 @@ def _execute(
     yes: bool,
     output: TextOutput,
     show_rows: bool = True,
-    against: Path | None = None,
-    known: Path | None = None,
+    against: Reference | None = None,
     *,
     needs_records: bool = False,
     least_privilege: bool = False,
@@ -267,13 +270,17 @@ def _execute(
     """Do a run on the terminal and end with its exit code.
 
     Raises:
-        UsageError: It is made for records that the target never delivers.
+        UsageError: It is made for records, or held against a baseline, and no records will come.
     """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
+    from harness.selection import selected_channels  # noqa: PLC0415
 
     with target_for(wanted) as target:
+        without = target.no_logs or ("" if selected_channels(options.channels) else "a run without any channel")
+        if against is not None and without:
+            raise UsageError(f"there is nothing to compare with a baseline ({without}): leave --baseline out")
         _agree(options, [target], yes, output)
         if needs_records and target.no_logs:
             raise UsageError(f"there would be nothing to measure: {target.no_logs}")
@@ -283,7 +290,7 @@ def _execute(
             target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
         tell = print_document if output is TextOutput.JSON else None
         screen = console(stderr=tell is not None)
-        code = attend(Run(options, target), screen, rows=show_rows, against=against, known=known, tell=tell)
+        code = attend(Run(options, target), screen, rows=show_rows, against=against, tell=tell)
     raise typer.Exit(code)
 
 
