@@ -303,3 +303,18 @@ def test_a_report_takes_known_deviations_with_a_baseline_only(
     done = command("report", str(a_journal(tmp_path)), *how, "--known", "absent.toml")
     assert done.code == ExitCode.USAGE
     assert "--known goes with --baseline" in done.err
+
+
+@pytest.mark.parametrize("text", ["foo", "", "arn:aws:iam::12:role/x", "arn:aws:iam::444455556666:user/x", "x\x1b[31m"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "--requester-role"), ("plan", "--requester-role"), ("policy", "--requester-role"), ("run", "--role")],
+    ids=" ".join,
+)
+def test_a_role_that_is_none_is_wrong_use_with_an_example(
+    arguments: tuple[str, ...], text: str, command: Command
+) -> None:
+    done = command(*arguments, text)
+    assert done.code == ExitCode.USAGE
+    assert "is no role ARN: arn:aws:iam::444455556666:role/name" in done.err
+    assert "\x1b" not in done.err

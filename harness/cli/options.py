@@ -59,6 +59,7 @@ class DiffOutput(StrEnum):
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
 
@@ -109,6 +110,13 @@ def account_id(text: str | None) -> str | None:
     """Read an account id."""
     if text is not None and not re.fullmatch(r"\d{12}", text):
         raise UsageError(f"{text!r} is no account id: it has twelve digits")
+    return text
+
+
+def role_arn(text: str | None) -> str | None:
+    """Read the ARN of a role."""
+    if text is not None and not _ROLE.fullmatch(text):
+        raise UsageError(f"{text!r} is no role ARN: arn:aws:iam::444455556666:role/name")
     return text
 
 

@@ -19,6 +19,7 @@ from harness.cli.options import (
     TextOutput,
     account_id,
     duration,
+    role_arn,
     split,
 )
 from harness.journal import FILE_NAME, Journal
@@ -93,7 +94,7 @@ def plan(
         seed=seed,
         deadline=duration(deadline),
         slow=slow,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
     )
     found = []
     for each in split(region) or (None,):
@@ -101,11 +102,11 @@ def plan(
             name=target,
             profile=profile,
             region=each,
-            role_arn=role,
+            role_arn=role_arn(role),
             endpoint_url=endpoint_url,
             seed=seed,
             factor=factor,
-            requester_role=requester_role,
+            requester_role=role_arn(requester_role),
         )
         with asked(wanted) as where:
             found.append(plan_of(options, where))
@@ -150,7 +151,7 @@ def policy(
         variants=split(variants),
         channels=split(channels),
         slow=slow,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
     )
     wanted = permissions_for(options, unasked(Wanted(name=target, region=region)))
     typer.echo(render(Form(output.value), wanted, account, region), nl=False)

@@ -30,6 +30,7 @@ from harness.cli.options import (
     on_each_region,
     print_document,
     reference,
+    role_arn,
     split,
 )
 from harness.errors import ExitCode, UsageError
@@ -111,7 +112,7 @@ def run(
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
     baseline: Annotated[
         Path | None,
-        typer.Option(help="Compare with this baseline or run afterwards; exit code 1 on drift (docs/ci.md)."),
+        typer.Option(help="Compare with this baseline or run afterwards; 1 on drift (docs/ci.md)."),
     ] = None,
     known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
@@ -137,7 +138,7 @@ def run(
         canary=canary,
         keep=keep,
         leave_out_silent=leave_out_silent,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
         results=results,
         operations=split(operations),
         variants=split(variants),
@@ -152,13 +153,13 @@ def run(
         name=target,
         profile=profile,
         region=next(iter(regions), None),
-        role_arn=role,
+        role_arn=role_arn(role),
         endpoint_url=endpoint_url,
         seed=seed,
         factor=factor,
         behaviours=split(behaviour),
         detached=detach or keep,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
     )
     if len(regions) > 1:
         from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
@@ -222,7 +223,7 @@ def heartbeat(
         name=target,
         profile=profile,
         region=region,
-        role_arn=role,
+        role_arn=role_arn(role),
         endpoint_url=endpoint_url,
         seed=seed,
         factor=factor,
@@ -308,6 +309,8 @@ def resume(
     """Go on with a run that was detached, interrupted or killed: from another terminal, on another day.
 
     Executes what was not executed, collects what has come, writes the reports, and deletes what the run had created.
+    An embedded server ends with its run's process, unless that was begun with `--detach` or `--keep`: such a run, once
+    interrupted, can only be reported.
 
     Examples: `s3logjam resume` · `s3logjam resume results/20261123-… --until 24h`
     """
@@ -316,15 +319,15 @@ def resume(
     from harness.results import run_folder  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
+    from harness.status import why_not_resumable  # noqa: PLC0415
 
     on_each_region(context, run_path)
     folder = run_folder(run_path).resolve()
     with Journal(folder / FILE_NAME) as journal:
         facts = journal.facts()
-    for stage in ("finished", "torn_down"):
-        if facts.get(f"{stage}_at"):
-            what = stage.replace("_", " ")
-            raise UsageError(f"the run in {folder} is {what}: `s3logjam report {folder}` shows what was measured")
+    why = why_not_resumable(facts)
+    if why:
+        raise UsageError(f"the run in {folder} {why}: `s3logjam report {folder}` shows what was measured")
     if facts.get("options"):
         scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
     with reopened(facts, profile) as target:
@@ -414,7 +417,7 @@ def teardown(
 
     age = duration(older_than) if older_than else None
     ask = (lambda _question: True) if yes else partial(typer.confirm, err=bool(tell)) if sys.stdin.isatty() else None
-    wanted = Wanted(name=target, profile=profile, region=region, role_arn=role, endpoint_url=endpoint_url)
+    wanted = Wanted(name=target, profile=profile, region=region, role_arn=role_arn(role), endpoint_url=endpoint_url)
     with target_for(wanted) as place:
         screen = console(stderr=tell is not None)
         code = clean(place, screen, account=account, run_id=run_id, older_than=age, confirm=ask, tell=tell)
