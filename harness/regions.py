@@ -132,7 +132,9 @@ def side_by_side(
 
     def repeat(name: str, stream: IO[str] | None) -> None:
         for line in stream or ():
-            tell(f"{name:{width}} | {line.rstrip()}")
+            # Where nobody reads on, the command must still find a reader: it may have made something.
+            with suppress(BrokenPipeError):
+                tell(f"{name:{width}} | {line.rstrip()}")
 
     def keep(name: str, process: subprocess.Popen[str]) -> None:
         text = process.stdout.read() if process.stdout else ""

@@ -12,10 +12,10 @@ from typing import Any
 
 from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
-from harness.errors import JournalError
+from harness.errors import ExitCode, JournalError
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
-from harness.report import headline, provenance, without_channels
+from harness.report import clock_note, headline, moment, provenance, without_channels
 from harness.report.safe import visible
 from harness.results import run_folder
 from harness.selection import Options, selected_channels
@@ -144,14 +144,14 @@ def as_text(found: Status) -> str:
     ]
     lines += [f"Records: none will come, {found.without_channels}"] * bool(found.without_channels)
     lines += [f"Records in {name}: {n} of {found.expected[name]}" for name, n in found.arrived.items()]
-    clock = "" if found.clock_factor == 1 else " on the run's clock"
+    clock = clock_note(found.clock_factor)
     if found.waiting_for:
         over = "Never came:" if found.waited else "No longer waited for:"
         lines.append(f"{'Waiting for' if found.resumable else over} {found.waiting_for}")
     if found.resumable and found.done_by and found.waiting_for:
-        lines.append(f"May be done by {_moment(found.done_by)}{clock}")
+        lines.append(f"May be done by {moment(found.done_by)}{clock}")
     if found.resumable and found.deadline:
-        lines.append(f"Waits until {_moment(found.deadline)}{clock} at most")
+        lines.append(f"Waits until {moment(found.deadline)}{clock} at most")
     counts = Counter(kind for kind, _ in found.resources)
     made = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
     lines.append(f"In place: {made}" if made else "In place: nothing, all was deleted")
@@ -165,12 +165,9 @@ def as_text(found: Status) -> str:
 def as_json(found: Status) -> str:
     """Return a status for programs."""
     told = asdict(found) | {"folder": str(found.folder), "calls": dict(found.calls)}
-    return json.dumps(told | dict(told.pop("provenance")), indent=2, default=_plain)
+    told |= {**told.pop("provenance"), "exit_code": int(ExitCode.OK)}
+    return json.dumps(told, indent=2, default=_plain)
 
 
 def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -52,6 +52,16 @@ def headline(facts: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def moment(at: datetime) -> str:
+    """Return a time as it is told to people."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock_note(factor: float) -> str:
+    """Return what is said after a time that is not of everybody's clock."""
+    return "" if factor == 1 else " on the run's clock"
+
+
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every row and document of a file for programs carries: target, what it proves, clock."""
     return {

@@ -102,6 +102,7 @@ def from_matrix(document: Mapping[str, Any], source: str) -> Snapshot:
         source=source,
         headline=document["headline"],
         target=document["target"],
+        target_note=document.get("target_note", ""),
         clock_factor=document["clock_factor"],
         run={name: document["run"][name] for name in _FACTS if name in document["run"]},
         cells=cells,
