@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.diff import reference
+from harness.folders import run_folder
 from harness.journal import FILE_NAME, Journal
 from harness.report import html
-from harness.results import run_folder
 from harness.run import read
 
 __all__ = ["write_page"]

@@ -15,12 +15,10 @@ from typing import IO, Any
 import pandas as pd
 
 from harness.errors import ExitCode, UsageError
-from harness.folders import point_latest
-from harness.journal import FILE_NAME
+from harness.folders import REGIONS_SUFFIX, by_region, point_latest
 from harness.report.regions import write
 from harness.results import load_run
 
-SUFFIX = "-regions"
 _WORST_FIRST = (
     ExitCode.INTERNAL,
     ExitCode.USAGE,
@@ -47,7 +45,7 @@ def run(
         The worst exit code of all.
     """
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    folder = results / f"{stamp}-{target}{SUFFIX}"
+    folder = results / f"{stamp}-{target}{REGIONS_SUFFIX}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -61,22 +59,13 @@ def run(
     return code
 
 
-def folders(path: Path) -> dict[str, Path]:
-    """Return the run folders below a folder of several Regions, by Region; empty for anything else."""
-    if (path / FILE_NAME).exists() or not path.resolve().name.endswith(SUFFIX):
-        return {}
-    # Not by ``latest``: a run that was killed early has none, and may have made something.
-    journals = sorted(path.resolve().glob(f"*/*/{FILE_NAME}"))
-    return {journal.parent.parent.name: journal.parent.resolve() for journal in journals}
-
-
 def on_each(command: str, path: Path, options: Sequence[str] = (), *, as_json: bool = False) -> ExitCode | None:
     """Do a command on the run of every Region below a folder, side by side.
 
     Returns:
         The worst exit code; None where the folder is not one of several Regions.
     """
-    found = folders(path)
+    found = by_region(path)
     if not found:
         return None
     commands = {region: [command, str(folder), *options] for region, folder in found.items()}
@@ -98,7 +87,7 @@ def _told(commands: Mapping[str, Sequence[str]], *, as_json: bool) -> ExitCode:
 def compare(folder: Path) -> None:
     """Write the matrix of all Regions, and what differs between them."""
     tables = {}
-    for region, run_folder in folders(folder).items():
+    for region, run_folder in by_region(folder).items():
         try:
             tables[region] = load_run(run_folder)
             if tables[region].matrix.empty:  # it had no channels

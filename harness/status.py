@@ -13,11 +13,11 @@ from typing import Any
 from harness.analyse.join import Joiner
 from harness.analyse.outstanding import outstanding
 from harness.errors import ExitCode, JournalError
+from harness.folders import run_folder
 from harness.journal import FILE_NAME, Journal
 from harness.model import Role
 from harness.report import clock_note, headline, moment, provenance, without_channels
 from harness.report.safe import visible
-from harness.results import run_folder
 from harness.selection import Options, selected_channels
 
 

@@ -70,9 +70,9 @@ def plan(
 
     Examples: `s3logjam plan --target aws --profile sandbox --repeats 30` · `s3logjam plan --recount results/latest`
     """
+    from harness.folders import run_folder  # noqa: PLC0415
     from harness.planning.plan import plan_of, recounted  # noqa: PLC0415 - boto3 loads slowly
     from harness.report import planned  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
     from harness.targets.choice import asked  # noqa: PLC0415
 

@@ -108,8 +108,8 @@ def report(
             return
         typer.echo(f"Wrote {page}: open it in a browser.")
         return
+    from harness.folders import run_folder  # noqa: PLC0415
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
 
     on_each_region(context, run_path)

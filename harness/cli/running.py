@@ -315,8 +315,8 @@ def resume(
     Examples: `s3logjam resume` · `s3logjam resume results/20261123-… --until 24h`
     """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
+    from harness.folders import run_folder  # noqa: PLC0415
     from harness.report.terminal import console  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
     from harness.status import why_not_resumable  # noqa: PLC0415
@@ -396,7 +396,7 @@ def teardown(
             if value:
                 raise UsageError(f"{option} goes with --sweep only; a run's journal knows the rest")
         from harness.attend import tear_down  # noqa: PLC0415
-        from harness.results import run_folder  # noqa: PLC0415
+        from harness.folders import run_folder  # noqa: PLC0415
 
         path = run_path or Path("results/latest")
         on_each_region(context, path)

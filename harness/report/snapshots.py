@@ -11,6 +11,7 @@ from typing import Any
 from harness import catalogue
 from harness.analyse.snapshot import KEPT_VALUES, CellId, CellShot, DelayClass, Delays, Presence, Snapshot
 from harness.errors import UsageError
+from harness.folders import several
 from harness.journal import FILE_NAME
 from harness.model import Level, Verdict
 from harness.report import baseline
@@ -58,6 +59,8 @@ def headline(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[Path, dict[str, Any]]:
+    if together := several(path):
+        raise UsageError(together)
     file = path / MATRIX if path.is_dir() else path
     try:
         document = json.loads(file.read_text("utf-8"))
