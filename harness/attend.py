@@ -12,10 +12,9 @@ from rich.text import Text
 from harness.analyse.cases import DiffResult
 from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
-from harness.journal import FILE_NAME, Journal
 from harness.report.outcome import of_run
 from harness.report.terminal import Terminal, show_matrix, show_summary
-from harness.run import FINISHED, Run, forget
+from harness.run import FINISHED, Run, facts_of, forget
 from harness.targets.choice import reopened
 
 if TYPE_CHECKING:
@@ -101,8 +100,7 @@ def tear_down(folder: Path, screen: Console, profile: str | None = None) -> Exit
         screen: Where to show it.
         profile: To use instead of the one that the run was begun with.
     """
-    with Journal(folder / FILE_NAME) as journal:
-        facts = journal.facts()
+    facts = facts_of(folder)
     try:
         target = reopened(facts, profile)
     except TargetGoneError as error:

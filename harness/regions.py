@@ -16,6 +16,7 @@ import pandas as pd
 
 from harness.errors import ExitCode, UsageError
 from harness.folders import REGIONS_SUFFIX, by_region, point_latest
+from harness.report import unwritten
 from harness.report.regions import write
 from harness.results import load_run
 
@@ -70,7 +71,8 @@ def on_each(command: str, path: Path, options: Sequence[str] = (), *, as_json: b
         return None
     commands = {region: [command, str(folder), *options] for region, folder in found.items()}
     code = _told(commands, as_json=as_json)
-    compare(path.resolve())
+    if command != "status":  # it reads, and may do so where nothing can be written
+        compare(path.resolve())
     return code
 
 
@@ -85,7 +87,11 @@ def _told(commands: Mapping[str, Sequence[str]], *, as_json: bool) -> ExitCode:
 
 
 def compare(folder: Path) -> None:
-    """Write the matrix of all Regions, and what differs between them."""
+    """Write the matrix of all Regions, and what differs between them.
+
+    Raises:
+        JournalError: A file cannot be written.
+    """
     tables = {}
     for region, run_folder in by_region(folder).items():
         try:
@@ -94,8 +100,12 @@ def compare(folder: Path) -> None:
                 del tables[region]
         except UsageError:  # it ended before it had a matrix
             del tables[region]
-    if tables:
+    if not tables:
+        return
+    try:
         write(folder, pd.concat([each.matrix for each in tables.values()]), next(iter(tables.values())).headline)
+    except OSError as error:
+        raise unwritten(f"what differs between the Regions in {folder}", error) from error
 
 
 def side_by_side(

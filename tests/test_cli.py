@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -318,3 +319,34 @@ def test_a_role_that_is_none_is_wrong_use_with_an_example(
     assert done.code == ExitCode.USAGE
     assert "is no role ARN: arn:aws:iam::444455556666:role/name" in done.err
     assert "\x1b" not in done.err
+
+
+def overwritten(path: Path) -> None:
+    body = path.read_bytes()
+    path.write_bytes(body[:4096] + bytes(255 - each for each in body[4096:]))
+
+
+@pytest.mark.parametrize("damage", [overwritten, lambda path: path.write_bytes(b"")], ids=["overwritten", "empty"])
+@pytest.mark.parametrize("name", ["teardown", "resume", "status", "report"])
+def test_a_damaged_journal_is_told_with_the_next_step(
+    name: str, damage: Callable[[Path], object], command: Command, tmp_path: Path
+) -> None:
+    damage(a_journal(tmp_path) / FILE_NAME)
+    done = command(name, str(tmp_path))
+    assert done.code == ExitCode.USAGE
+    assert "is not an s3logjam journal, or damaged" in done.err
+    assert ("s3logjam teardown --sweep" in done.err) is (name in ("teardown", "resume"))
+
+
+def test_reports_that_cannot_be_written_say_what_to_do(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *_arguments: object, **_more: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    folder = a_journal(tmp_path)
+    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(Path, "open", refused)
+    done = command("report", str(folder))
+    assert done.code == ExitCode.USAGE
+    assert "copy the run's folder to where you may write" in done.err

@@ -34,7 +34,6 @@ from harness.cli.options import (
     split,
 )
 from harness.errors import ExitCode, UsageError
-from harness.journal import FILE_NAME, Journal
 from harness.targets.choice import TargetName, Wanted, reopened, target_for
 from harness.targets.embedded import DEFAULT_FACTOR
 
@@ -317,14 +316,13 @@ def resume(
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
     from harness.folders import run_folder  # noqa: PLC0415
     from harness.report.terminal import console  # noqa: PLC0415
-    from harness.run import Run  # noqa: PLC0415
+    from harness.run import Run, facts_of  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
     from harness.status import why_not_resumable  # noqa: PLC0415
 
     on_each_region(context, run_path)
     folder = run_folder(run_path).resolve()
-    with Journal(folder / FILE_NAME) as journal:
-        facts = journal.facts()
+    facts = facts_of(folder)
     why = why_not_resumable(facts)
     if why:
         raise UsageError(f"the run in {folder} {why}: `s3logjam report {folder}` shows what was measured")
