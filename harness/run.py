@@ -566,10 +566,10 @@ def _locked(folder: Path) -> FileLock:
     lock = FileLock(folder / LOCK_NAME)
     try:
         lock.acquire(timeout=0)
-    except PermissionError as error:
-        raise JournalError(f"{folder} cannot be written: only who may write it can go on with the run") from error
     except Timeout as error:
         raise UsageError(f"another process is at work on the run in {folder}") from error
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be written: only who may write it can go on with the run") from error
     return lock
 
 

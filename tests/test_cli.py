@@ -110,11 +110,17 @@ def test_the_help_of_run_has_examples(command: Command) -> None:
         ("run", "surplus"),
         ("serve", "--port", "70000"),
         ("report", "a", "b"),
+        ("run", "--channels", "none,cloudtrail"),
+        ("run", "--account", "111122223333"),
     ],
     ids=" ".join,
 )
-def test_wrong_use_has_exit_code_4(arguments: tuple[str, ...], command: Command) -> None:
+def test_wrong_use_has_exit_code_4(
+    arguments: tuple[str, ...], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     done = command(*arguments)
+    assert list(tmp_path.iterdir()) == []
     assert done.code == ExitCode.USAGE
     assert "Error" in done.err or "Invalid" in done.err
     assert "Traceback" not in done.text
@@ -350,3 +356,23 @@ def test_reports_that_cannot_be_written_say_what_to_do(
     done = command("report", str(folder))
     assert done.code == ExitCode.USAGE
     assert "copy the run's folder to where you may write" in done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# Title", "is no JSON"),
+        ("[]", "is neither a matrix.json nor"),
+        ("{}", "it has no 'cells'"),
+        ('{"cells": 3}', "something in it is of another kind"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_plain_words_with_what_can(
+    content: str, message: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text(content)
+    done = command("diff", str(tmp_path / "x"), str(tmp_path / "x"))
+    assert done.code == ExitCode.USAGE
+    assert message in done.err
+    assert "give a run's folder, a matrix.json or a baseline.json" in done.err
+    assert not [word for word in ("KeyError", "TypeError", "ValueError", "AttributeError") if word in done.err]

@@ -74,7 +74,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="AWS: do not ask before a
 ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
 RegionOption = Annotated[
     list[str] | None,
-    typer.Option(help="Region; the profile's by default, us-east-1 elsewhere. Repeated: a run in each, side by side."),
+    typer.Option(help="Region; the profile's by default, us-east-1 elsewhere. Several: a run in each, side by side."),
 ]
 RoleOption = Annotated[str | None, typer.Option(help="AWS: ARN of a role to assume with those credentials.")]
 EndpointOption = Annotated[

@@ -64,6 +64,9 @@ def plan(
 ) -> None:
     """Say what a run would do, before anything is created: take the same options as for `run`.
 
+    All but those that change nothing of it: `--behaviour`, `--leave-out-silent`, `--least-privilege`, `--yes`,
+    `--results`, `--baseline`, `--known`, `--matrix`. Lists take commas.
+
     Account and principal, resources by name, calls by operation and role, waiting times, cost by item, IAM policy, what
     is left afterwards. Everything is counted by executing the scenarios against nothing; AWS is asked who you are at
     most.

@@ -92,6 +92,8 @@ def report(
 ) -> None:
     """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too.
 
+    Exit code 0 also for a run that ended with 1 or 6, once it is shown.
+
     `report.html` is the run in one file that opens offline (docs/reading-the-report.md).
 
     Examples: `s3logjam report` · `s3logjam report results/latest --html --baseline results/baselines/embedded.json`

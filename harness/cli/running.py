@@ -58,14 +58,14 @@ def run(
     channels: Annotated[
         list[str] | None,
         typer.Option(
-            help="Channels to measure: server-access and cloudtrail by default; all for all seven, none for none."
+            help="Channels to measure: server-access,cloudtrail by default; all for all seven, none for none."
         ),
     ] = None,
     operations: Annotated[
-        list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl'. May be repeated.")
+        list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl,GetObject'.")
     ] = None,
     variants: Annotated[
-        list[str] | None, typer.Option(help="Only variants that match a glob, e.g. 'ok' or 'key-*'. May be repeated.")
+        list[str] | None, typer.Option(help="Only variants that match a glob, e.g. 'ok,key-*'.")
     ] = None,
     scenarios: Annotated[
         list[Path] | None, typer.Option(help="File or folder of your own scenarios (docs/scenarios.md).")
@@ -120,7 +120,7 @@ def run(
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
     By default: all 116 operations in all their variants, two channels, the embedded target, in about a minute.
-    results/README.md explains the files.
+    results/README.md explains the files. Lists take commas: `--variants ok,denied` is the same as giving it twice.
 
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
     `s3logjam run --variants ok --repeats 10`

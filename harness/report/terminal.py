@@ -83,7 +83,8 @@ class Terminal:
                 if factor != 1:
                     self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
                 channels = f"channels {', '.join(event.channels)}" if event.channels else "no channels"
-                self._line(f"{event.planned} scenario executions, {channels} → {event.folder}")
+                todo = f"{event.planned} scenario executions" if event.planned else "nothing left to execute"
+                self._line(f"{todo}, {channels} → {event.folder}")
             case StageStarted(stage=stage) if stage in _STAGES:
                 self._stage(stage)
             case ResourceCreated():

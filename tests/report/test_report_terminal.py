@@ -295,3 +295,9 @@ def test_plain_lines_tell_the_delay_so_far_and_how_far_the_execution_is() -> Non
 def test_a_detached_run_says_on_which_clock_all_may_be_there(factor: float, when: str) -> None:
     left = RunDetached(folder=Path("results/run"), done_by=T0)
     assert f"They may all be there by 2026-01-01 00:00:00 {when}" in told(replace(STARTED, clock_factor=factor), left)
+
+
+def test_where_all_was_executed_before_there_is_nothing_left_to_execute() -> None:
+    text = told(replace(STARTED, planned=0))
+    assert "nothing left to execute" in text
+    assert "0 scenario" not in text
