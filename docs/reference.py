@@ -39,7 +39,8 @@ documents speak alone) and repeats the exit code (`exit_code`); `policy` prints 
 command ends with an error, the message is on standard error and there is no document. Of a run in several Regions the
 document is `{"exit_code": …, "regions": {"us-east-1": {…}, …}}`.
 
-Where nobody reads on (`s3logjam list | head -3`), a command ends with 141, as others do that a broken pipe ends.
+Where nobody reads on (`s3logjam list | head -3`), a command ends with 141, as others do that a broken pipe ends; a run
+ends as on Ctrl+C before.
 
 On a terminal, progress is a live view that is gone afterwards; elsewhere it is plain lines. `NO_COLOR` is honoured."""
 

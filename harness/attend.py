@@ -52,6 +52,9 @@ def attend(
             except KeyboardInterrupt:
                 code = ExitCode.INTERRUPTED
                 _twice(run, run.interrupted, reporter)
+            except SystemExit:  # rich's, where nobody reads any more what is shown: ends as on Ctrl+C
+                _twice(run, run.interrupted, reporter)
+                raise
         done = run.journal.fact("stage") == FINISHED
     finally:
         run.close()

@@ -155,7 +155,8 @@ def as_text(found: Status) -> str:
     counts = Counter(kind for kind, _ in found.resources)
     made = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
     lines.append(f"In place: {made}" if made else "In place: nothing, all was deleted")
-    ways = [f"`s3logjam resume {found.folder}` goes on"] if found.resumable else []
+    there = " if its embedded server is still there" if found.provenance["target"] == "embedded" else ""
+    ways = [f"`s3logjam resume {found.folder}` goes on{there}"] if found.resumable else []
     ways += [f"`s3logjam teardown {found.folder}` deletes it"] if found.resources else []
     if ways:
         lines.append("; ".join(ways) + ".")

@@ -112,6 +112,24 @@ def test_a_run_that_is_not_held_against_its_baseline_says_what_does_that(
     assert "cells compared" not in text
 
 
+def test_a_run_of_which_nobody_reads_any_more_ends_in_good_order(folders: dict[str, Path]) -> None:
+    class Unread(Ended):
+        ended = False
+
+        def events(self) -> Iterator[Event]:
+            raise SystemExit(1)
+            yield
+
+        def interrupted(self) -> Iterator[Event]:
+            self.ended = True
+            return super().interrupted()
+
+    run: Any = Unread(folders["same"], "collect")
+    with pytest.raises(SystemExit):
+        attend(run, Console(file=StringIO()))
+    assert run.ended
+
+
 def test_without_a_baseline_nothing_is_said_of_one(end: End) -> None:
     assert end("same", FINISHED, None, baseline=False)[1].count("diff") == 0
 
