@@ -96,6 +96,7 @@ def test_times_of_a_clock_that_runs_fast_say_so(tmp_path: Path) -> None:
     text = Left(tmp_path, clock_factor=600.0, target="embedded", note="never AWS").text()
     assert "UTC on the run's clock at most" in text
     assert "never AWS" in text.splitlines()[0]
+    assert f"`s3logjam resume {tmp_path}` goes on if its embedded server is still there" in text
 
 
 @pytest.mark.parametrize("stage", ["finished", "torn down"])
