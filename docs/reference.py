@@ -34,9 +34,13 @@ def page() -> str:
 
 _OUTPUT = """\
 With `--output json` a command prints exactly one JSON document on standard output, in ASCII; progress and warnings are
-on standard error. The document names its target (`target`, `target_note`, `clock_factor`) and repeats the exit code
-(`exit_code`). Where a command ends with an error, the message is on standard error and there is no document. Of a run
-in several Regions the document is `{"exit_code": …, "regions": {"us-east-1": {…}, …}}`.
+on standard error. The document names its target (`target`, `target_note`, `clock_factor`; of `diff`, B; null where
+documents speak alone) and repeats the exit code (`exit_code`); `policy` prints the policy as IAM takes it. Where a
+command ends with an error, the message is on standard error and there is no document. Of a run in several Regions the
+document is `{"exit_code": …, "regions": {"us-east-1": {…}, …}}`.
+
+Where nobody reads on (`s3logjam list | head -3`), a command ends with 141, as others do that a broken pipe ends; a run
+ends as on Ctrl+C before.
 
 On a terminal, progress is a live view that is gone afterwards; elsewhere it is plain lines. `NO_COLOR` is honoured."""
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from harness.analyse.cases import DiffResult
-from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError, UsageError
+from harness.errors import ExitCode, InterruptedAgainError, TargetGoneError
 from harness.events import Event, RunFinished, ScenarioFinished, Warned
-from harness.journal import FILE_NAME, Journal
-from harness.report import without_channels
 from harness.report.outcome import of_run
 from harness.report.terminal import Terminal, show_matrix, show_summary
-from harness.run import FINISHED, Run, forget
+from harness.run import FINISHED, Run, facts_of, forget
 from harness.targets.choice import reopened
+
+if TYPE_CHECKING:
+    from harness.diff import Reference
 
 
 def attend(
@@ -25,8 +26,7 @@ def attend(
     screen: Console,
     *,
     rows: bool = True,
-    against: Path | None = None,
-    known: Path | None = None,
+    against: Reference | None = None,
     tell: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> ExitCode:
     """Do what is left to do of a run, show its result, and compare it with a baseline if there is one.
@@ -36,16 +36,8 @@ def attend(
         screen: Where to show it.
         rows: Whether to print the whole matrix, not only the summary.
         against: A baseline, or another run.
-        known: Known deviations from it.
         tell: Takes the result as a document, which is then not shown on the screen.
-
-    Raises:
-        UsageError: A baseline is given, and no records will come that could be compared with it.
     """
-    why = without_channels(run.journal.facts())
-    if against is not None and why:
-        run.close()
-        raise UsageError(f"there is nothing to compare with a baseline ({why}): leave --baseline out")
     found: DiffResult | None = None
     pending = failed = 0
     code = ExitCode.OK
@@ -60,6 +52,9 @@ def attend(
             except KeyboardInterrupt:
                 code = ExitCode.INTERRUPTED
                 _twice(run, run.interrupted, reporter)
+            except SystemExit:  # rich's, where nobody reads any more what is shown: ends as on Ctrl+C
+                _twice(run, run.interrupted, reporter)
+                raise
         done = run.journal.fact("stage") == FINISHED
     finally:
         run.close()
@@ -74,20 +69,30 @@ def attend(
         )
         screen.print(Text(text, style="yellow"))
         code = ExitCode.DRIFT
-    if code is ExitCode.OK and done and against is not None:
-        from harness.diff import diff as hold  # noqa: PLC0415 - scipy loads slowly
-        from harness.report import html  # noqa: PLC0415
-        from harness.report.drift import show  # noqa: PLC0415
-
-        found = hold(against, run.folder, known)
-        if run.result is not None:
-            html.write(run.result, found)
-        if tell is None:
-            show(screen, found)
-        code = found.exit_code
+    if against is not None and done and code is not ExitCode.INTERRUPTED:
+        found = _compared(run, screen, against, shown=tell is None)
+        # Drift is told above all; without any, what the run itself came to.
+        code = found.exit_code if found.findings or code is ExitCode.OK else code
+    elif against is not None:
+        when = "" if done else ", after `s3logjam resume`"
+        text = f"Not compared with {against.path}: `{against.command(run.folder)}` does that{when}."
+        screen.print(Text(text, style="yellow"), soft_wrap=True)
     if tell is not None and run.result is not None:
         tell(of_run(run.result, code, rows=rows and done, not_as_meant=failed, drift=found))
     return code
+
+
+def _compared(run: Run, screen: Console, against: Reference, *, shown: bool) -> DiffResult:
+    """Hold a run against a baseline, and put what differs into its page too."""
+    from harness.report import html  # noqa: PLC0415 - scipy loads slowly
+    from harness.report.drift import show  # noqa: PLC0415
+
+    found = against.held(run.folder)
+    if run.result is not None:
+        html.write(run.result, found)
+    if shown:
+        show(screen, found)
+    return found
 
 
 def tear_down(folder: Path, screen: Console, profile: str | None = None) -> ExitCode:
@@ -98,8 +103,7 @@ def tear_down(folder: Path, screen: Console, profile: str | None = None) -> Exit
         screen: Where to show it.
         profile: To use instead of the one that the run was begun with.
     """
-    with Journal(folder / FILE_NAME) as journal:
-        facts = journal.facts()
+    facts = facts_of(folder)
     try:
         target = reopened(facts, profile)
     except TargetGoneError as error:

@@ -14,6 +14,7 @@ from typing import Any
 from harness.analyse.join import Joiner, Pair
 from harness.disguise import Disguise, addresses
 from harness.errors import JournalError
+from harness.folders import run_folder
 from harness.formats import cloudtrail, eventbridge, s3_notification, server_access, server_access_json
 from harness.journal import FILE_NAME, Journal
 from harness.model import (
@@ -26,7 +27,6 @@ from harness.model import (
     Role,
 )
 from harness.report import headline, require_channels
-from harness.results import run_folder
 from harness.rewrite import Rewriter
 from harness.spelling import decoded
 

@@ -65,6 +65,13 @@ class JournalError(LogjamError):
     """The journal cannot be read or written: check the path, its permissions and the free disk space."""
 
 
+class DamagedJournalError(JournalError):
+    """The journal is damaged, or another file: see what the message says, or ``s3logjam teardown --sweep``."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"{path} is not an s3logjam journal, or damaged: {why}")
+
+
 class ScenarioError(LogjamError):
     """A scenario is declared wrongly: the message names it and what to change."""
 

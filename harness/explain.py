@@ -14,11 +14,10 @@ from harness.analyse.observed import Observed
 from harness.analyse.verify import Seen
 from harness.catalogue.names import meanings
 from harness.errors import NothingSelectedError, UsageError
-from harness.folders import LATEST
+from harness.folders import LATEST, run_folder, several
 from harness.journal import FILE_NAME, Journal
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Operation
 from harness.report import headline
-from harness.results import run_folder
 from harness.run import read
 
 DEFAULT_RUN = Path("results") / LATEST
@@ -33,16 +32,20 @@ class Known:
     Attributes:
         facts: What the run's journal notes of it; None without a run.
         run: Its folder.
+        unread: Why none was read, though there is one.
     """
 
     facts: Mapping[str, Any] | None = None
     evidence: Evidence | None = None
     run: Path | None = None
+    unread: str = ""
 
     @property
     def headline(self) -> str:
         """The line that every output carries first: target and what it proves, or that there was no run."""
-        return headline(self.facts) if self.facts is not None else NO_RUN
+        if self.facts is not None:
+            return headline(self.facts)
+        return f"{NO_RUN} ({self.unread})" if self.unread else NO_RUN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,8 @@ def knowledge(run: str | Path | None = None) -> Known:
         JournalError: Its journal cannot be read.
     """
     if run is None and not (DEFAULT_RUN / FILE_NAME).is_file():
-        return Known()
+        found = several(DEFAULT_RUN)
+        return Known(unread=f"{found} with --run" if found else "")
     folder = run_folder(DEFAULT_RUN if run is None else run)
     with Journal(folder / FILE_NAME) as journal:
         measured = read(journal, folder)

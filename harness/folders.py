@@ -8,8 +8,42 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.journal import FILE_NAME
 
 LATEST = "latest"
+REGIONS_SUFFIX = "-regions"
+"""Of a folder in which there is a run for each of several Regions."""
+
+
+def by_region(path: Path) -> dict[str, Path]:
+    """Return the run folders below a folder of several Regions, by Region; empty for anything else."""
+    if (path / FILE_NAME).exists() or not path.resolve().name.endswith(REGIONS_SUFFIX):
+        return {}
+    # Not by ``latest``: a run that was killed early has none, and may have made something.
+    journals = sorted(path.resolve().glob(f"*/*/{FILE_NAME}"))
+    return {journal.parent.parent.name: journal.parent.resolve() for journal in journals}
+
+
+def several(path: Path) -> str:
+    """Return what is said of a folder of several Regions where one run is wanted; an empty text for anything else."""
+    found = [str(folder) for folder in by_region(path).values()]
+    return f"{path} is a run in {len(found)} Regions: give one of {', '.join(found)}" if found else ""
+
+
+def run_folder(path: str | Path) -> Path:
+    """Return the folder of a run.
+
+    Args:
+        path: The folder itself, or ``results/latest``.
+
+    Raises:
+        UsageError: There is no run there, or several.
+    """
+    folder = Path(path)
+    if not (folder / FILE_NAME).is_file():
+        none = f"there is no run at {folder}: give the folder of a run, e.g. results/latest"
+        raise UsageError(several(folder) or none)
+    return folder
 
 
 def new_folder(results: Path, target: str, run_id: str) -> Path:

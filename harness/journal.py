@@ -6,6 +6,7 @@ A process that is killed at any instant leaves a journal from which the run can 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness.errors import JournalError
+from harness.errors import DamagedJournalError, JournalError
 from harness.model import Call, CellKey, Delivery, Parsed, Record, Reject, Role
 from harness.redact import redact
 
@@ -47,10 +48,13 @@ CREATE TABLE rejects (
 CREATE TABLE cursors (channel TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX records_by_delivery ON records (delivery);
 """
-_POLLS = "CREATE TABLE IF NOT EXISTS polls (number INTEGER PRIMARY KEY, channel TEXT NOT NULL, began_at TEXT NOT NULL)"
-_FOREIGN = "CREATE TABLE IF NOT EXISTS foreign_records (channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID"
-_FORGOTTEN = "CREATE TABLE IF NOT EXISTS forgotten (channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID"
+_ADDED = {
+    "polls": "(number INTEGER PRIMARY KEY, channel TEXT NOT NULL, began_at TEXT NOT NULL)",
+    "foreign_records": "(channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
+    "forgotten": "(channel TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
+}
 """Journals that were begun without these tables get them when they are opened."""
+_READ_ONLY = "its folder cannot be written: copy it to where you may write, and give the copy"
 
 _ADD = "VALUES (?, ?) ON CONFLICT (channel) DO UPDATE SET n = n + excluded.n"
 
@@ -59,7 +63,9 @@ Resource = tuple[str, str, str, dict[str, Any]]
 
 
 class Journal:
-    """Reads and writes one run's journal. Use it as a context manager.
+    """Reads and writes one run's journal; only reads it where it, or its folder, cannot be written.
+
+    Use it as a context manager.
 
     Args:
         path: The SQLite file.
@@ -73,21 +79,50 @@ class Journal:
         if path.exists() == create:
             raise JournalError(f"{path} exists already" if create else f"there is no journal at {path}")
         self.path = path
+        self._read_only = not create and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            where = _uri_to_read(path) if self._read_only else str(path)
+            self._db = sqlite3.connect(where, isolation_level=None, timeout=30, uri=self._read_only)
             self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            if not create:
+                self._know_schema()
+            if not self._read_only:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
             if create:
                 self._db.executescript(_SCHEMA)
                 self.note("schema", SCHEMA_VERSION)
-            elif self.fact("schema") != SCHEMA_VERSION:
-                raise JournalError(f"{path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
-            self._db.execute(_POLLS)
-            self._db.execute(_FOREIGN)
-            self._db.execute(_FORGOTTEN)
+            for name, columns in _ADDED.items():
+                if not self._read("SELECT 1 FROM sqlite_master WHERE name = ?", name):
+                    # What cannot be written gets them for the time that it is read.
+                    self._db.execute(f"CREATE {'TEMP ' if self._read_only else ''}TABLE IF NOT EXISTS {name} {columns}")
         except sqlite3.Error as error:
-            raise JournalError(f"cannot use the journal {path}: {error}") from error
+            raise self._unreadable(error) from error
+
+    def _know_schema(self) -> None:
+        """Refuse another file than a journal that this version reads, before anything in it is changed."""
+        if not self._read("SELECT 1 FROM sqlite_master WHERE name = 'facts'"):
+            raise DamagedJournalError(self.path, "it has no facts of a run")
+        if self.fact("schema") != SCHEMA_VERSION:
+            raise JournalError(f"{self.path} is of schema {self.fact('schema')}, this version reads {SCHEMA_VERSION}")
+
+    def _unreadable(self, error: sqlite3.Error) -> JournalError:
+        if self._read_only and isinstance(error, sqlite3.OperationalError):
+            return JournalError(f"cannot read the journal {self.path}: {error} ({_READ_ONLY})")
+        # Locks and disks that are full or broken are operational errors; what is malformed is none.
+        if not isinstance(error, sqlite3.OperationalError) or "disk I/O" in str(error):
+            return DamagedJournalError(self.path, str(error))
+        return JournalError(f"cannot read the journal {self.path}: {error}")
+
+    def check(self) -> None:
+        """Read the whole file, for what goes on with a run or deletes it.
+
+        Raises:
+            DamagedJournalError: It is damaged, whatever could be read of it.
+        """
+        found = [str(row[0]) for row in self._read("PRAGMA quick_check")]
+        if found != ["ok"]:
+            raise DamagedJournalError(self.path, found[0].splitlines()[-1])
 
     def __enter__(self) -> Self:
         return self
@@ -113,13 +148,21 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise JournalError(f"cannot write the journal {self.path}: {error} (is the disk full?)") from error
+            why = _READ_ONLY if self._read_only else "is the disk full?"
+            raise JournalError(f"cannot write the journal {self.path}: {error} ({why})") from error
 
     def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise JournalError(f"cannot read the journal {self.path}: {error}") from error
+            raise self._unreadable(error) from error
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedJournalError(self.path, f"{type(error).__name__}: {error}") from error
 
     # Facts of the run, cursors, plan
 
@@ -131,11 +174,13 @@ class Journal:
     def fact(self, name: str, default: Any = None) -> Any:
         """Return a fact, or the default."""
         rows = self._read("SELECT value FROM facts WHERE name = ?", name)
-        return json.loads(rows[0]["value"]) if rows else default
+        with self._understood():
+            return json.loads(rows[0]["value"]) if rows else default
 
     def facts(self) -> dict[str, Any]:
         """Return all facts."""
-        return {row["name"]: json.loads(row["value"]) for row in self._read("SELECT * FROM facts")}
+        with self._understood():
+            return {row["name"]: json.loads(row["value"]) for row in self._read("SELECT * FROM facts")}
 
     def plan(self, cells: Mapping[CellKey, tuple[int, str]]) -> None:
         """Keep the plan: repeats per cell (0: not run) and why not."""
@@ -200,7 +245,8 @@ class Journal:
     def resources(self) -> list[Resource]:
         """Return (kind, name, state, detail) in the order of creation."""
         rows = self._read("SELECT * FROM resources ORDER BY number")
-        return [(r["kind"], r["name"], r["state"], json.loads(r["detail"])) for r in rows]
+        with self._understood():
+            return [(r["kind"], r["name"], r["state"], json.loads(r["detail"])) for r in rows]
 
     def watched_buckets(self) -> frozenset[str]:
         """Return the source buckets beside the main one that were logged."""
@@ -229,7 +275,8 @@ class Journal:
         """Return the calls in the order of sending, all or those of some roles."""
         marks = ", ".join("?" * len(roles))
         where = f"WHERE role IN ({marks})" if roles else ""
-        return [_call(row) for row in self._read(f"SELECT * FROM calls {where} ORDER BY number", *roles)]  # noqa: S608
+        with self._understood():
+            return [_call(row) for row in self._read(f"SELECT * FROM calls {where} ORDER BY number", *roles)]  # noqa: S608
 
     # Deliveries and records
 
@@ -283,14 +330,16 @@ class Journal:
             " FROM records JOIN deliveries ON deliveries.number = records.delivery ORDER BY records.number"
         )
         for row in self._read(query):
-            delivery = Delivery(
-                channel=row["channel"],
-                name=row["delivery_name"],
-                arrived_at=_time(row["arrived_at"]),
-                seen_at=_time(row["seen_at"]),
-                size_bytes=row["size_bytes"],
-            )
-            yield _record(row), delivery
+            with self._understood():
+                delivery = Delivery(
+                    channel=row["channel"],
+                    name=row["delivery_name"],
+                    arrived_at=_time(row["arrived_at"]),
+                    seen_at=_time(row["seen_at"]),
+                    size_bytes=row["size_bytes"],
+                )
+                record = _record(row)
+            yield record, delivery
 
     def rejects(self) -> list[tuple[Reject, str]]:
         """Return every reject with the name of its delivery."""
@@ -342,6 +391,14 @@ class Journal:
         for row in self._read("SELECT channel, began_at FROM polls ORDER BY began_at"):
             found.setdefault(row["channel"], []).append(_time(row["began_at"]))
         return found
+
+
+def _uri_to_read(path: Path) -> str:
+    """Return how SQLite is told to read a file in a folder in which it can make no file of its own."""
+    log = path.with_name(f"{path.name}-wal")
+    # Without a log nobody is writing, and what is written is all in the file.
+    settled = not log.exists() or not log.stat().st_size
+    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if settled else ''}"
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.diff import diff
+from harness.diff import reference
+from harness.folders import run_folder
 from harness.journal import FILE_NAME, Journal
 from harness.report import html
-from harness.results import run_folder
 from harness.run import read
 
 __all__ = ["write_page"]
@@ -25,10 +25,11 @@ def write_page(run: str | Path, baseline: Path | None = None, known: Path | None
         The file.
 
     Raises:
-        UsageError: There is no such run, or the baseline cannot be read.
+        UsageError: There is no such run, the baseline cannot be read, or there are deviations from none.
         JournalError: The journal cannot be read, or the file not written.
     """
     folder = run_folder(run)
-    drift = diff(baseline, folder, known) if baseline else None
+    against = reference(baseline, known)
+    drift = against.held(folder) if against else None
     with Journal(folder / FILE_NAME) as journal:
         return html.write(read(journal, folder), drift)[0]

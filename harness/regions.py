@@ -15,12 +15,11 @@ from typing import IO, Any
 import pandas as pd
 
 from harness.errors import ExitCode, UsageError
-from harness.folders import point_latest
-from harness.journal import FILE_NAME
+from harness.folders import REGIONS_SUFFIX, by_region, point_latest
+from harness.report import unwritten
 from harness.report.regions import write
 from harness.results import load_run
 
-SUFFIX = "-regions"
 _WORST_FIRST = (
     ExitCode.INTERNAL,
     ExitCode.USAGE,
@@ -47,7 +46,7 @@ def run(
         The worst exit code of all.
     """
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    folder = results / f"{stamp}-{target}{SUFFIX}"
+    folder = results / f"{stamp}-{target}{REGIONS_SUFFIX}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -61,27 +60,19 @@ def run(
     return code
 
 
-def folders(path: Path) -> dict[str, Path]:
-    """Return the run folders below a folder of several Regions, by Region; empty for anything else."""
-    if (path / FILE_NAME).exists() or not path.resolve().name.endswith(SUFFIX):
-        return {}
-    # Not by ``latest``: a run that was killed early has none, and may have made something.
-    journals = sorted(path.resolve().glob(f"*/*/{FILE_NAME}"))
-    return {journal.parent.parent.name: journal.parent.resolve() for journal in journals}
-
-
 def on_each(command: str, path: Path, options: Sequence[str] = (), *, as_json: bool = False) -> ExitCode | None:
     """Do a command on the run of every Region below a folder, side by side.
 
     Returns:
         The worst exit code; None where the folder is not one of several Regions.
     """
-    found = folders(path)
+    found = by_region(path)
     if not found:
         return None
     commands = {region: [command, str(folder), *options] for region, folder in found.items()}
     code = _told(commands, as_json=as_json)
-    compare(path.resolve())
+    if command != "status":  # it reads, and may do so where nothing can be written
+        compare(path.resolve())
     return code
 
 
@@ -96,17 +87,25 @@ def _told(commands: Mapping[str, Sequence[str]], *, as_json: bool) -> ExitCode:
 
 
 def compare(folder: Path) -> None:
-    """Write the matrix of all Regions, and what differs between them."""
+    """Write the matrix of all Regions, and what differs between them.
+
+    Raises:
+        JournalError: A file cannot be written.
+    """
     tables = {}
-    for region, run_folder in folders(folder).items():
+    for region, run_folder in by_region(folder).items():
         try:
             tables[region] = load_run(run_folder)
             if tables[region].matrix.empty:  # it had no channels
                 del tables[region]
         except UsageError:  # it ended before it had a matrix
             del tables[region]
-    if tables:
+    if not tables:
+        return
+    try:
         write(folder, pd.concat([each.matrix for each in tables.values()]), next(iter(tables.values())).headline)
+    except OSError as error:
+        raise unwritten(f"what differs between the Regions in {folder}", error) from error
 
 
 def side_by_side(
@@ -132,7 +131,9 @@ def side_by_side(
 
     def repeat(name: str, stream: IO[str] | None) -> None:
         for line in stream or ():
-            tell(f"{name:{width}} | {line.rstrip()}")
+            # Where nobody reads on, the command must still find a reader: it may have made something.
+            with suppress(BrokenPipeError):
+                tell(f"{name:{width}} | {line.rstrip()}")
 
     def keep(name: str, process: subprocess.Popen[str]) -> None:
         text = process.stdout.read() if process.stdout else ""

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UsageError
+from harness.folders import run_folder
 from harness.journal import FILE_NAME, Journal
 from harness.report import headline
 
@@ -80,25 +81,10 @@ _NA = {
 }
 
 
-def run_folder(path: str | Path) -> Path:
-    """Return the folder of a run.
-
-    Args:
-        path: The folder itself, or ``results/latest``.
-
-    Raises:
-        UsageError: There is no run there.
-    """
-    folder = Path(path)
-    if not (folder / FILE_NAME).is_file():
-        raise UsageError(f"there is no run at {folder}: give the folder of a run, e.g. results/latest")
-    return folder
-
-
 def load_run(path: str | Path = "results/latest") -> RunFiles:
     """Load a run.
 
     Raises:
-        UsageError: There is no run at the path.
+        UsageError: There is no run at the path, or several.
     """
     return RunFiles(run_folder(path))

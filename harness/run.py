@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,6 +34,7 @@ from harness.environment.site import Site, caller, expect_owner
 from harness.environment.teardown import teardown
 from harness.errors import (
     CredentialsError,
+    DamagedJournalError,
     JournalError,
     LogjamError,
     NothingSelectedError,
@@ -532,6 +533,22 @@ class Run:
         return self._site, self._recorder
 
 
+def facts_of(folder: Path) -> dict[str, Any]:
+    """Return the facts of a run that is to be gone on with or deleted, if its journal is sound.
+
+    Raises:
+        JournalError: It cannot be read; where it is damaged, the message says what deletes the run without it.
+    """
+    try:
+        with Journal(folder / FILE_NAME) as journal:
+            journal.check()
+            return journal.facts()
+    except DamagedJournalError as error:
+        way = "where the run was in an account, `s3logjam teardown --sweep` finds what it has made"
+        error.args = (f"{error}; {way}",)
+        raise
+
+
 def forget(folder: Path) -> None:
     """Note that everything that a run has made is gone with its target.
 
@@ -555,6 +572,8 @@ def _locked(folder: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UsageError(f"another process is at work on the run in {folder}") from error
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be written: only who may write it can go on with the run") from error
     return lock
 
 

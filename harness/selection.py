@@ -63,8 +63,11 @@ class Options:
         """Refuse to work in an account that nobody has named.
 
         Raises:
-            UsageError: The target belongs to somebody, and no account was named.
+            UsageError: The target belongs to somebody, and no account was named; or it is known to be another.
         """
+        known = target.identity[0] if target.identity else None
+        if known and self.account not in (None, known):
+            raise UsageError(f"the {target.name} target has no account but {known}: leave --account {self.account} out")
         if target.real and not self.account:
             raise UsageError("name the account that the run may work in with --account; nothing is done in any other")
 
@@ -152,11 +155,13 @@ def selected_channels(names: Sequence[str]) -> list[Channel]:
     """Return the channels of those names; the two classic ones without names, all for ``all``, none for ``none``.
 
     Raises:
-        UsageError: A name is unknown.
+        UsageError: A name is unknown, or contradicts the others.
     """
     known = channels()
     unknown = [n for n in names if n not in known and n not in ("all", "none")]
     if unknown:
         raise UsageError(f"unknown channel {', '.join(unknown)}; there are {', '.join(known)}, all and none")
+    if "none" in names and len(set(names)) > 1:
+        raise UsageError(f"--channels {','.join(names)}: none goes with no other")
     wanted = names or DEFAULT
     return [make() for name, make in known.items() if name in wanted or "all" in wanted]

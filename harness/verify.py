@@ -8,10 +8,10 @@ from harness.analyse.claims import check_claims
 from harness.analyse.verify import Check, Seen, check_table
 from harness.catalogue import documented
 from harness.errors import UsageError
+from harness.folders import run_folder
 from harness.journal import FILE_NAME, Journal
 from harness.report import require_channels, verification
 from harness.report.verification import VerifyResult
-from harness.results import run_folder
 from harness.run import read
 
 __all__ = ["CLAIMS", "DEFAULT", "VerifyResult", "verify"]

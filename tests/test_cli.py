@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -109,11 +110,17 @@ def test_the_help_of_run_has_examples(command: Command) -> None:
         ("run", "surplus"),
         ("serve", "--port", "70000"),
         ("report", "a", "b"),
+        ("run", "--channels", "none,cloudtrail"),
+        ("run", "--account", "111122223333"),
     ],
     ids=" ".join,
 )
-def test_wrong_use_has_exit_code_4(arguments: tuple[str, ...], command: Command) -> None:
+def test_wrong_use_has_exit_code_4(
+    arguments: tuple[str, ...], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     done = command(*arguments)
+    assert list(tmp_path.iterdir()) == []
     assert done.code == ExitCode.USAGE
     assert "Error" in done.err or "Invalid" in done.err
     assert "Traceback" not in done.text
@@ -271,3 +278,101 @@ def test_report_of_a_file_that_is_no_journal_is_wrong_use(command: Command, tmp_
     done = command("report", str(tmp_path))
     assert done.code == ExitCode.USAGE
     assert FILE_NAME in done.err
+
+
+BASELINE = "results/baselines/embedded.json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--baseline", "absent.json"), "absent.json"),
+        (("--baseline", "README.md"), "README.md"),
+        (("--baseline", BASELINE, "--known", "absent.toml"), "absent.toml"),
+        (("--known", "absent.toml"), "--known goes with --baseline"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("place", [(), ("--region", "us-east-1,eu-west-1")], ids=["one", "two Regions"])
+def test_what_a_run_is_held_against_is_read_before_anything_is_made(
+    arguments: tuple[str, ...], message: str, place: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    done = command("run", *arguments, *place, "--operations", "PutObject", "--results", str(tmp_path))
+    assert done.code == ExitCode.USAGE
+    assert message in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [(), ("--html",)])
+def test_a_report_takes_known_deviations_with_a_baseline_only(
+    how: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    done = command("report", str(a_journal(tmp_path)), *how, "--known", "absent.toml")
+    assert done.code == ExitCode.USAGE
+    assert "--known goes with --baseline" in done.err
+
+
+@pytest.mark.parametrize("text", ["foo", "", "arn:aws:iam::12:role/x", "arn:aws:iam::444455556666:user/x", "x\x1b[31m"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "--requester-role"), ("plan", "--requester-role"), ("policy", "--requester-role"), ("run", "--role")],
+    ids=" ".join,
+)
+def test_a_role_that_is_none_is_wrong_use_with_an_example(
+    arguments: tuple[str, ...], text: str, command: Command
+) -> None:
+    done = command(*arguments, text)
+    assert done.code == ExitCode.USAGE
+    assert "is no role ARN: arn:aws:iam::444455556666:role/name" in done.err
+    assert "\x1b" not in done.err
+
+
+def overwritten(path: Path) -> None:
+    body = path.read_bytes()
+    path.write_bytes(body[:4096] + bytes(255 - each for each in body[4096:]))
+
+
+@pytest.mark.parametrize("damage", [overwritten, lambda path: path.write_bytes(b"")], ids=["overwritten", "empty"])
+@pytest.mark.parametrize("name", ["teardown", "resume", "status", "report"])
+def test_a_damaged_journal_is_told_with_the_next_step(
+    name: str, damage: Callable[[Path], object], command: Command, tmp_path: Path
+) -> None:
+    damage(a_journal(tmp_path) / FILE_NAME)
+    done = command(name, str(tmp_path))
+    assert done.code == ExitCode.USAGE
+    assert "is not an s3logjam journal, or damaged" in done.err
+    assert ("s3logjam teardown --sweep" in done.err) is (name in ("teardown", "resume"))
+
+
+def test_reports_that_cannot_be_written_say_what_to_do(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *_arguments: object, **_more: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    folder = a_journal(tmp_path)
+    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(Path, "open", refused)
+    done = command("report", str(folder))
+    assert done.code == ExitCode.USAGE
+    assert "copy the run's folder to where you may write" in done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# Title", "is no JSON"),
+        ("[]", "is neither a matrix.json nor"),
+        ("{}", "it has no 'cells'"),
+        ('{"cells": 3}', "something in it is of another kind"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_plain_words_with_what_can(
+    content: str, message: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text(content)
+    done = command("diff", str(tmp_path / "x"), str(tmp_path / "x"))
+    assert done.code == ExitCode.USAGE
+    assert message in done.err
+    assert "give a run's folder, a matrix.json or a baseline.json" in done.err
+    assert not [word for word in ("KeyError", "TypeError", "ValueError", "AttributeError") if word in done.err]

@@ -370,6 +370,10 @@ def test_ctrl_c_keeps_what_was_journaled_and_cleans_up(command: Command, tmp_pat
     again = command("report", str(tmp_path / "latest"), "--no-matrix")
     assert again.returncode == 0
     assert "interrupted in collect" in again.stdout
+    resumed = command("resume", str(tmp_path / "latest"))
+    assert resumed.returncode == 4
+    assert "was interrupted in collect and has ended with its embedded server" in resumed.stderr
+    assert "Stage: interrupted in collect\n" in command("status", str(tmp_path / "latest")).stdout
 
 
 def _run_with_bad_log_objects(target: EmbeddedTarget, results: Path) -> Iterator[Event]:

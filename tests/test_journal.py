@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from offline import HOSTILE, T0, a_call, a_delivery, a_record
 from process_kit import PATIENCE_SECONDS
 
-from harness.errors import ExitCode, JournalError
+from harness.errors import DamagedJournalError, ExitCode, JournalError
 from harness.journal import FILE_NAME, Journal
 from harness.model import Call, CellKey, Parsed, Reject, Role
 
@@ -82,6 +84,74 @@ def test_a_file_that_is_no_journal_is_an_error_that_names_it(make: Any, tmp_path
     with pytest.raises(JournalError) as caught:
         Journal(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [foreign_text, foreign_database, empty_file])
+def test_a_file_that_is_no_journal_is_told_as_that_and_is_left_as_it_was(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(DamagedJournalError, match="is not an s3logjam journal, or damaged"):
+        Journal(path)
+    assert path.read_bytes() == before
+
+
+@pytest.fixture
+def no_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written where the journal is; said by the system to whoever is not root."""
+    monkeypatch.setattr("harness.journal.os.access", lambda _path, mode: mode != os.W_OK)
+
+
+def test_a_journal_that_cannot_be_written_is_read(journal: Journal, no_writing: None) -> None:
+    journal.intend(a_call(1))
+    with Journal(journal.path) as while_it_is_written:
+        assert len(while_it_is_written.calls()) == 1
+    journal.close()
+    files = set(journal.path.parent.iterdir())
+    with Journal(journal.path) as alone:
+        assert len(alone.calls()) == 1
+        with pytest.raises(JournalError, match="copy it to where you may write"):
+            alone.note("seed", 1)
+    assert set(journal.path.parent.iterdir()) == files
+
+
+def test_an_older_journal_that_cannot_be_written_is_read(journal: Journal, no_writing: None) -> None:
+    with journal._writing() as db:
+        db.execute("DROP TABLE polls")
+    journal.close()
+    with Journal(journal.path) as old:
+        assert old.polls() == {}
+
+
+def cut(body: bytes) -> bytes:
+    return body[: len(body) // 2]
+
+
+def zeroed(body: bytes) -> bytes:
+    return body[:4096] + bytes(len(body) - 4096)
+
+
+def flipped(body: bytes) -> bytes:
+    return body[:4096] + bytes(255 - each for each in body[4096:8192]) + body[8192:]
+
+
+@pytest.mark.parametrize("damage", [cut, zeroed, flipped])
+def test_a_damaged_journal_is_told_as_that(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    with Journal(path, create=True) as journal:
+        journal.check()
+        for number in range(1, 50):
+            journal.intend(a_call(number))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DamagedJournalError, match="or damaged"), Journal(path) as journal:
+        journal.check()
+
+
+def test_a_value_that_nothing_can_be_made_of_is_damage(journal: Journal) -> None:
+    with journal._writing() as db:
+        db.execute("INSERT INTO facts VALUES ('broken', '{')")
+    with pytest.raises(DamagedJournalError):
+        journal.facts()
 
 
 def test_a_journal_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -174,6 +174,31 @@ def test_baseline_and_corpus_say_what_they_wrote(document: Document, seen: Seen,
     assert corpus["target_note"] == NOTE
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status", "RUN"),
+        ("report", "RUN"),
+        ("report", "RUN", "--html"),
+        ("diff", "RUN", "RUN"),
+        ("baseline", "RUN", "--out", "OUT"),
+        ("corpus", "RUN", "--out", "OUT"),
+        ("explain", "PutBucketAcl", "--run", "RUN"),
+        ("explain", "--sal", "REST.PUT.ACL", "--run", "RUN"),
+        ("plan", "--recount", "RUN"),
+        ("plan", "--operations", "PutBucketAcl", "--variants", "ok", "--factor", "3600"),
+    ],
+    ids=" ".join,
+)
+def test_every_document_names_its_target_and_the_exit_code(
+    command: tuple[str, ...], document: Document, seen: Seen, tmp_path: Path
+) -> None:
+    places = {"RUN": str(seen.folder), "OUT": str(tmp_path / "out")}
+    found = document(*(places.get(each, each) for each in command))
+    told = {name: found[name] for name in ("target", "target_note", "clock_factor", "exit_code")}
+    assert told == {"target": "embedded", "target_note": NOTE, "clock_factor": 3600, "exit_code": 0}
+
+
 def test_what_cannot_be_done_is_no_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["report", str(tmp_path), "--output", "json"])
@@ -181,3 +206,15 @@ def test_what_cannot_be_done_is_no_document(capsys: pytest.CaptureFixture[str], 
     assert caught.value.code == ExitCode.USAGE
     assert shown.out == ""
     assert "there is no run at" in shown.err
+
+
+@pytest.mark.parametrize("command", [("list",), ("list", "--output", "json"), ("report", "RUN"), ("status", "RUN")])
+def test_a_reader_who_has_seen_enough_is_no_drift_and_no_defect(command: tuple[str, ...], seen: Seen) -> None:
+    arguments = [str(seen.folder) if each == "RUN" else each for each in command]
+    ours, its = os.pipe()
+    os.close(ours)
+    with os.fdopen(its, "wb") as pipe:
+        line = [sys.executable, "-m", "harness", *arguments]
+        done = subprocess.run(line, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 141
+    assert done.stderr == b""

@@ -73,7 +73,8 @@ def test_a_plan_tells_everything_before_anything_is_created(command: Command) ->
 def test_a_plan_for_programs_has_the_policy_and_where_prices_are_from(command: Command) -> None:
     _, text, _ = command("plan", *FEW, "--output", "json", "--keep")
     told = json.loads(text)
-    assert told["provenance"]["target_note"].endswith("never AWS")
+    assert (told["target"], told["exit_code"]) == ("embedded", 0)
+    assert told["target_note"].endswith("never AWS")
     assert {"service": "s3", "operation": "GetBucketCors", "role": "subject", "times": 2} in told["calls"]
     (document,) = told["policies"]
     assert any("s3:GetBucketCORS" in each["Action"] for each in document["Statement"])
@@ -95,6 +96,12 @@ def test_several_regions_are_planned_apart_and_summed(command: Command) -> None:
     _, text, _ = command("plan", *FEW, "--region", "eu-west-1,us-east-1")
     assert text.count("Executes") == 2
     assert "All 2 Regions: $" in text
+    _, text, _ = command("plan", *FEW, "--region", "eu-west-1,us-east-1", "--output", "json")
+    told = json.loads(text)
+    assert told["exit_code"] == 0
+    assert {name: each["region"] for name, each in told["regions"].items()} == {
+        name: name for name in ("eu-west-1", "us-east-1")
+    }
 
 
 def test_a_run_is_priced_from_its_journal(command: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from drift_kit import traffic, write_run
 
+import harness
 from harness import regions
-from harness.errors import ExitCode
+from harness.corpus import export
+from harness.diff import diff
+from harness.errors import ExitCode, UsageError
+from harness.explain import NO_RUN, knowledge
+from harness.page import write_page
 from harness.report.regions import different, write
+from harness.report.snapshots import load
+from harness.status import status_of
+from harness.verify import verify
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -89,3 +99,45 @@ def test_runs_in_two_regions_make_one_matrix(command: Command, tmp_path: Path) -
     assert told.stdout.count("Stage: finished") == 2
     again = command("report", str(tmp_path / "latest"))
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``results/latest`` of a run in two Regions, and the folder that ``results`` is in."""
+    base = tmp_path_factory.mktemp("two")
+    folder = base / "results" / "20261123-100000-embedded-regions"
+    for region in ("eu-west-1", "us-east-1"):
+        write_run(folder / region / "20261123-100000-embedded-00000001", traffic(1, operations=("HeadBucket",)))
+    (base / "results" / "latest").symlink_to(folder.name)
+    return base
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        harness.load_run,
+        load,
+        verify,
+        write_page,
+        status_of,
+        knowledge,
+        lambda run: diff(run, run),
+        lambda run: export(run, run / "corpus.jsonl"),
+    ],
+    ids=["load_run", "baseline", "verify", "report --html", "status", "explain --run", "diff", "corpus"],
+)
+def test_what_reads_one_run_names_those_of_the_regions(need: Callable[[Path], object], two: Path) -> None:
+    latest = two / "results" / "latest"
+    with pytest.raises(UsageError, match="is a run in 2 Regions: give one of") as caught:
+        need(latest)
+    for folder in latest.resolve().glob("*/*"):
+        assert str(folder) in str(caught.value)
+
+
+def test_an_explanation_without_a_run_says_that_there_would_be_one_of_each_region(
+    two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(two)
+    assert re.search(r"documents speak alone \(results/latest is a run in 2 Regions.* with --run", knowledge().headline)
+    monkeypatch.chdir(two / "results")
+    assert knowledge().headline == NO_RUN

@@ -96,11 +96,12 @@ def test_times_of_a_clock_that_runs_fast_say_so(tmp_path: Path) -> None:
     text = Left(tmp_path, clock_factor=600.0, target="embedded", note="never AWS").text()
     assert "UTC on the run's clock at most" in text
     assert "never AWS" in text.splitlines()[0]
+    assert f"`s3logjam resume {tmp_path}` goes on if its embedded server is still there" in text
 
 
 @pytest.mark.parametrize("stage", ["finished", "torn down"])
 def test_a_run_that_is_over_waits_for_nothing_and_cannot_be_resumed(stage: str, tmp_path: Path) -> None:
-    left = Left(tmp_path, stage=stage, **{f"{stage.replace(' ', '_')}_at": T0.isoformat()})
+    left = Left(tmp_path, stage=stage, collected_at="…", **{f"{stage.replace(' ', '_')}_at": T0.isoformat()})
     text = left.text()
     assert "Never came: server-access: records of 2 calls" in text
     assert not any(text.count(word) for word in ("Waiting for", "Waits until", "May be done", "s3logjam resume"))
@@ -114,6 +115,29 @@ def test_a_run_that_is_over_waits_for_nothing_and_cannot_be_resumed(stage: str, 
 
 def test_an_interrupted_run_says_in_which_stage(tmp_path: Path) -> None:
     assert "Stage: collect (interrupted in collect)" in Left(tmp_path, interrupted="collect").text()
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage"),
+    [
+        ({"stage": "finished", "finished_at": "…", "interrupted": "collect"}, "interrupted in collect"),
+        ({"stage": "torn down", "torn_down_at": "…"}, "torn down"),
+    ],
+)
+def test_what_nobody_waited_for_any_longer_has_not_failed_to_come(
+    facts: dict[str, str], stage: str, tmp_path: Path
+) -> None:
+    left = Left(tmp_path, **facts)
+    lines = left.text().splitlines()
+    assert f"Stage: {stage}" in lines
+    assert "No longer waited for: server-access: records of 2 calls; cloudtrail: records of 1 calls" in lines
+    assert (left.json()["stage"], left.json()["resumable"]) == (stage, False)
+
+
+def test_a_run_that_is_only_interrupted_while_it_is_deleted_is_finished(tmp_path: Path) -> None:
+    text = Left(tmp_path, stage="finished", finished_at="…", collected_at="…", interrupted="teardown").text()
+    assert "Stage: finished (interrupted in teardown)" in text
+    assert "Never came" in text
 
 
 def test_a_run_that_was_killed_at_once_has_no_status_and_one_that_has_just_begun_has(tmp_path: Path) -> None:

@@ -70,12 +70,15 @@ def parse(text: str, source: str) -> list[Deviation]:
         source: Its name, for messages.
 
     Raises:
-        UsageError: It is no TOML, or an entry is incomplete.
+        UsageError: It is no TOML, holds something else, or an entry is incomplete.
     """
     try:
-        entries = tomllib.loads(text).get("deviation", [])
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{source} is not TOML: {error}") from error
+    entries = document.pop("deviation", [])
+    if document:
+        raise UsageError(f"{source}: {', '.join(document)} is unknown: {_EXAMPLE}")
     return [_deviation(entry, f"{source}, deviation {n}", n) for n, entry in enumerate(_list(entries, source), 1)]
 
 

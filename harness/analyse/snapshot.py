@@ -125,6 +125,7 @@ class Snapshot:
     source: str
     headline: str
     target: str
+    target_note: str = ""
     clock_factor: float = 1.0
     run: Mapping[str, object] = field(default_factory=dict)
     cells: Mapping[CellId, CellShot] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -17,10 +18,23 @@ from harness.errors import ExitCode, LogjamError
 
 __all__ = ["app", "duration", "main", "planning", "reading", "running", "serving"]
 _TYPER_INTERRUPTED = 130
+_BROKEN_PIPE = 128 + signal.SIGPIPE
+"""What a shell tells of a process that writes where nobody reads: neither drift nor any other of ours."""
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _done(arguments: list[str]) -> int:
+    """Do a command and return its exit code."""
+    try:
+        code = app(args=arguments, standalone_mode=False, obj=arguments) or ExitCode.OK
+        sys.stdout.flush()
+    except (SystemExit, BrokenPipeError):  # the former is how typer and rich end where nobody reads
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return int(code)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -29,7 +43,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         signal.signal(number, _interrupt)
     try:
         told = sys.argv[1:] if arguments is None else arguments
-        code = app(args=told, standalone_mode=False, obj=told) or ExitCode.OK
+        code = _done(told)
         if code == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         sys.exit(code)

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.errors import UsageError
 from harness.targets.choice import TargetName
+
+if TYPE_CHECKING:
+    from harness.diff import Reference
 
 
 class ListOutput(StrEnum):
@@ -56,6 +59,7 @@ class DiffOutput(StrEnum):
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
 
@@ -70,7 +74,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="AWS: do not ask before a
 ProfileOption = Annotated[str | None, typer.Option(help="AWS: profile of your AWS configuration.")]
 RegionOption = Annotated[
     list[str] | None,
-    typer.Option(help="Region; the profile's by default, us-east-1 elsewhere. Repeated: a run in each, side by side."),
+    typer.Option(help="Region; the profile's by default, us-east-1 elsewhere. Several: a run in each, side by side."),
 ]
 RoleOption = Annotated[str | None, typer.Option(help="AWS: ARN of a role to assume with those credentials.")]
 EndpointOption = Annotated[
@@ -107,6 +111,26 @@ def account_id(text: str | None) -> str | None:
     if text is not None and not re.fullmatch(r"\d{12}", text):
         raise UsageError(f"{text!r} is no account id: it has twelve digits")
     return text
+
+
+def role_arn(text: str | None) -> str | None:
+    """Read the ARN of a role."""
+    if text is not None and not _ROLE.fullmatch(text):
+        raise UsageError(f"{text!r} is no role ARN: arn:aws:iam::444455556666:role/name")
+    return text
+
+
+def reference(baseline: Path | None, known: Path | None) -> Reference | None:
+    """Read what a run is held against, before anything is done.
+
+    Raises:
+        UsageError: It cannot be read or understood.
+    """
+    if baseline is None and known is None:
+        return None
+    from harness.diff import reference as read  # noqa: PLC0415 - scipy loads slowly
+
+    return read(baseline, known)
 
 
 def print_document(document: Mapping[str, Any]) -> None:

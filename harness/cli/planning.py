@@ -19,6 +19,7 @@ from harness.cli.options import (
     TextOutput,
     account_id,
     duration,
+    role_arn,
     split,
 )
 from harness.journal import FILE_NAME, Journal
@@ -63,15 +64,18 @@ def plan(
 ) -> None:
     """Say what a run would do, before anything is created: take the same options as for `run`.
 
+    All but those that change nothing of it: `--behaviour`, `--leave-out-silent`, `--least-privilege`, `--yes`,
+    `--results`, `--baseline`, `--known`, `--matrix`. Lists take commas.
+
     Account and principal, resources by name, calls by operation and role, waiting times, cost by item, IAM policy, what
     is left afterwards. Everything is counted by executing the scenarios against nothing; AWS is asked who you are at
     most.
 
     Examples: `s3logjam plan --target aws --profile sandbox --repeats 30` · `s3logjam plan --recount results/latest`
     """
+    from harness.folders import run_folder  # noqa: PLC0415
     from harness.planning.plan import plan_of, recounted  # noqa: PLC0415 - boto3 loads slowly
     from harness.report import planned  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
     from harness.targets.choice import asked  # noqa: PLC0415
 
@@ -93,7 +97,7 @@ def plan(
         seed=seed,
         deadline=duration(deadline),
         slow=slow,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
     )
     found = []
     for each in split(region) or (None,):
@@ -101,11 +105,11 @@ def plan(
             name=target,
             profile=profile,
             region=each,
-            role_arn=role,
+            role_arn=role_arn(role),
             endpoint_url=endpoint_url,
             seed=seed,
             factor=factor,
-            requester_role=requester_role,
+            requester_role=role_arn(requester_role),
         )
         with asked(wanted) as where:
             found.append(plan_of(options, where))
@@ -150,7 +154,7 @@ def policy(
         variants=split(variants),
         channels=split(channels),
         slow=slow,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
     )
     wanted = permissions_for(options, unasked(Wanted(name=target, region=region)))
     typer.echo(render(Form(output.value), wanted, account, region), nl=False)

@@ -20,6 +20,7 @@ from harness.cli.options import (
     TextOutput,
     on_each_region,
     print_document,
+    reference,
     split,
 )
 from harness.journal import FILE_NAME, Journal
@@ -91,10 +92,13 @@ def report(
 ) -> None:
     """Build the matrix of a run again from its journal, write its files and show it; an interrupted run's too.
 
+    Exit code 0 also for a run that ended with 1 or 6, once it is shown.
+
     `report.html` is the run in one file that opens offline (docs/reading-the-report.md).
 
     Examples: `s3logjam report` · `s3logjam report results/latest --html --baseline results/baselines/embedded.json`
     """
+    reference(baseline, known)
     if html:
         from harness.page import write_page  # noqa: PLC0415 - pandas loads slowly
 
@@ -106,8 +110,8 @@ def report(
             return
         typer.echo(f"Wrote {page}: open it in a browser.")
         return
+    from harness.folders import run_folder  # noqa: PLC0415
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415
 
     on_each_region(context, run_path)

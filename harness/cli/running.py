@@ -29,14 +29,16 @@ from harness.cli.options import (
     duration,
     on_each_region,
     print_document,
+    reference,
+    role_arn,
     split,
 )
 from harness.errors import ExitCode, UsageError
-from harness.journal import FILE_NAME, Journal
 from harness.targets.choice import TargetName, Wanted, reopened, target_for
 from harness.targets.embedded import DEFAULT_FACTOR
 
 if TYPE_CHECKING:
+    from harness.diff import Reference
     from harness.selection import Options
     from harness.targets import Target
 
@@ -56,14 +58,14 @@ def run(
     channels: Annotated[
         list[str] | None,
         typer.Option(
-            help="Channels to measure: server-access and cloudtrail by default; all for all seven, none for none."
+            help="Channels to measure: server-access,cloudtrail by default; all for all seven, none for none."
         ),
     ] = None,
     operations: Annotated[
-        list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl'. May be repeated.")
+        list[str] | None, typer.Option(help="Only operations that match a glob, e.g. 'Put*Acl,GetObject'.")
     ] = None,
     variants: Annotated[
-        list[str] | None, typer.Option(help="Only variants that match a glob, e.g. 'ok' or 'key-*'. May be repeated.")
+        list[str] | None, typer.Option(help="Only variants that match a glob, e.g. 'ok,key-*'.")
     ] = None,
     scenarios: Annotated[
         list[Path] | None, typer.Option(help="File or folder of your own scenarios (docs/scenarios.md).")
@@ -108,7 +110,8 @@ def run(
     ] = DEFAULT_FACTOR,
     results: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("results"),
     baseline: Annotated[
-        Path | None, typer.Option(help="Compare with this baseline or run afterwards; exit code 1 on drift.")
+        Path | None,
+        typer.Option(help="Compare with this baseline or run afterwards; 1 on drift (docs/ci.md)."),
     ] = None,
     known: Annotated[Path | None, typer.Option(help="Known deviations from --baseline (docs/drift.md).")] = None,
     matrix: Annotated[bool, typer.Option(help="Print the whole matrix, not only the summary.")] = True,
@@ -117,7 +120,7 @@ def run(
     """Execute every selected S3 call, wait for its records, and write the coverage matrix.
 
     By default: all 116 operations in all their variants, two channels, the embedded target, in about a minute.
-    results/README.md explains the files.
+    results/README.md explains the files. Lists take commas: `--variants ok,denied` is the same as giving it twice.
 
     Examples: `s3logjam run` · `s3logjam run --variants ok` · `s3logjam run --operations '*Acl' --channels cloudtrail` ·
     `s3logjam run --variants ok --repeats 10`
@@ -125,6 +128,7 @@ def run(
     from harness.selection import Options  # noqa: PLC0415 - boto3 loads slowly
 
     regions = split(region)
+    against = reference(baseline, known)
     scenario.load(extra=scenarios or [])
     options = Options(
         scenarios=tuple(scenarios or ()),
@@ -133,7 +137,7 @@ def run(
         canary=canary,
         keep=keep,
         leave_out_silent=leave_out_silent,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
         results=results,
         operations=split(operations),
         variants=split(variants),
@@ -148,13 +152,13 @@ def run(
         name=target,
         profile=profile,
         region=next(iter(regions), None),
-        role_arn=role,
+        role_arn=role_arn(role),
         endpoint_url=endpoint_url,
         seed=seed,
         factor=factor,
         behaviours=split(behaviour),
         detached=detach or keep,
-        requester_role=requester_role,
+        requester_role=role_arn(requester_role),
     )
     if len(regions) > 1:
         from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
@@ -166,7 +170,7 @@ def run(
         arguments = [*several.without(context.obj, "--region", "--results"), "--yes"]
         as_json = output is TextOutput.JSON
         raise typer.Exit(several.run(arguments, regions, results, target.value, as_json=as_json))
-    _execute(options, wanted, yes, output, matrix, baseline, known, least_privilege=least_privilege)
+    _execute(options, wanted, yes, output, matrix, against, least_privilege=least_privilege)
 
 
 @app.command()
@@ -218,7 +222,7 @@ def heartbeat(
         name=target,
         profile=profile,
         region=region,
-        role_arn=role,
+        role_arn=role_arn(role),
         endpoint_url=endpoint_url,
         seed=seed,
         factor=factor,
@@ -258,8 +262,7 @@ def _execute(
     yes: bool,
     output: TextOutput,
     show_rows: bool = True,
-    against: Path | None = None,
-    known: Path | None = None,
+    against: Reference | None = None,
     *,
     needs_records: bool = False,
     least_privilege: bool = False,
@@ -267,13 +270,17 @@ def _execute(
     """Do a run on the terminal and end with its exit code.
 
     Raises:
-        UsageError: It is made for records that the target never delivers.
+        UsageError: It is made for records, or held against a baseline, and no records will come.
     """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
     from harness.report.terminal import console  # noqa: PLC0415
     from harness.run import Run  # noqa: PLC0415
+    from harness.selection import selected_channels  # noqa: PLC0415
 
     with target_for(wanted) as target:
+        without = target.no_logs or ("" if selected_channels(options.channels) else "a run without any channel")
+        if against is not None and without:
+            raise UsageError(f"there is nothing to compare with a baseline ({without}): leave --baseline out")
         _agree(options, [target], yes, output)
         if needs_records and target.no_logs:
             raise UsageError(f"there would be nothing to measure: {target.no_logs}")
@@ -283,7 +290,7 @@ def _execute(
             target = under_policy(target, options)  # noqa: PLW2901 - the same, as somebody else sees it
         tell = print_document if output is TextOutput.JSON else None
         screen = console(stderr=tell is not None)
-        code = attend(Run(options, target), screen, rows=show_rows, against=against, known=known, tell=tell)
+        code = attend(Run(options, target), screen, rows=show_rows, against=against, tell=tell)
     raise typer.Exit(code)
 
 
@@ -301,23 +308,24 @@ def resume(
     """Go on with a run that was detached, interrupted or killed: from another terminal, on another day.
 
     Executes what was not executed, collects what has come, writes the reports, and deletes what the run had created.
+    An embedded server ends with its run's process, unless that was begun with `--detach` or `--keep`: such a run, once
+    interrupted, can only be reported.
 
     Examples: `s3logjam resume` · `s3logjam resume results/20261123-… --until 24h`
     """
     from harness.attend import attend  # noqa: PLC0415 - pandas loads slowly
+    from harness.folders import run_folder  # noqa: PLC0415
     from harness.report.terminal import console  # noqa: PLC0415
-    from harness.results import run_folder  # noqa: PLC0415
-    from harness.run import Run  # noqa: PLC0415
+    from harness.run import Run, facts_of  # noqa: PLC0415
     from harness.selection import Options  # noqa: PLC0415
+    from harness.status import why_not_resumable  # noqa: PLC0415
 
     on_each_region(context, run_path)
     folder = run_folder(run_path).resolve()
-    with Journal(folder / FILE_NAME) as journal:
-        facts = journal.facts()
-    for stage in ("finished", "torn_down"):
-        if facts.get(f"{stage}_at"):
-            what = stage.replace("_", " ")
-            raise UsageError(f"the run in {folder} is {what}: `s3logjam report {folder}` shows what was measured")
+    facts = facts_of(folder)
+    why = why_not_resumable(facts)
+    if why:
+        raise UsageError(f"the run in {folder} {why}: `s3logjam report {folder}` shows what was measured")
     if facts.get("options"):
         scenario.load(extra=Options.from_fact(facts["options"]).scenarios)
     with reopened(facts, profile) as target:
@@ -386,7 +394,7 @@ def teardown(
             if value:
                 raise UsageError(f"{option} goes with --sweep only; a run's journal knows the rest")
         from harness.attend import tear_down  # noqa: PLC0415
-        from harness.results import run_folder  # noqa: PLC0415
+        from harness.folders import run_folder  # noqa: PLC0415
 
         path = run_path or Path("results/latest")
         on_each_region(context, path)
@@ -407,7 +415,7 @@ def teardown(
 
     age = duration(older_than) if older_than else None
     ask = (lambda _question: True) if yes else partial(typer.confirm, err=bool(tell)) if sys.stdin.isatty() else None
-    wanted = Wanted(name=target, profile=profile, region=region, role_arn=role, endpoint_url=endpoint_url)
+    wanted = Wanted(name=target, profile=profile, region=region, role_arn=role_arn(role), endpoint_url=endpoint_url)
     with target_for(wanted) as place:
         screen = console(stderr=tell is not None)
         code = clean(place, screen, account=account, run_id=run_id, older_than=age, confirm=ask, tell=tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,6 +53,16 @@ def headline(facts: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def moment(at: datetime) -> str:
+    """Return a time as it is told to people."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock_note(factor: float) -> str:
+    """Return what is said after a time that is not of everybody's clock."""
+    return "" if factor == 1 else " on the run's clock"
+
+
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every row and document of a file for programs carries: target, what it proves, clock."""
     return {
@@ -82,6 +93,13 @@ def require_channels(facts: Mapping[str, Any], folder: Path) -> None:
         )
 
 
+def unwritten(what: str, error: OSError) -> JournalError:
+    """Return the error that says that reports cannot be written, and what to do."""
+    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    hint = "copy the run's folder to where you may write, and give the copy" if refused else "is the disk full?"
+    return JournalError(f"cannot write {what}: {error} ({hint})")
+
+
 def write_all(result: Result) -> list[Path]:
     """Write every file of a run.
 
@@ -103,4 +121,4 @@ def write_all(result: Result) -> list[Path]:
     try:
         return [path for writer in writers for path in writer.write(result)]
     except OSError as error:
-        raise JournalError(f"cannot write the reports in {result.folder}: {error} (is the disk full?)") from error
+        raise unwritten(f"the reports in {result.folder}", error) from error

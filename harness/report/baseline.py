@@ -53,6 +53,7 @@ def document(run: Snapshot) -> dict[str, Any]:
         "headline": run.headline,
         VERSION_KEY: BASELINE_VERSION,
         "target": run.target,
+        "target_note": run.target_note,
         "clock_factor": run.clock_factor,
         "run": dict(run.run),
         "no_delays": run.no_delays,
@@ -162,6 +163,7 @@ def read(document: Mapping[str, Any], source: str) -> Snapshot:
         source=source,
         headline=document["headline"],
         target=document["target"],
+        target_note=document.get("target_note", ""),  # older ones have it in their headline alone
         clock_factor=document["clock_factor"],
         run=document["run"],
         cells=cells,

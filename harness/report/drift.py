@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.analyse.cases import Case, DiffResult, Outcome, cases_of_diff, explained
 from harness.analyse.findings import Finding, Severity
+from harness.analyse.snapshot import Snapshot
 from harness.report.safe import markdown_cell, visible
 
 _STYLE = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
@@ -89,6 +90,8 @@ def as_json(result: DiffResult) -> str:
     document = {
         "headlines": list(result.headlines),
         "schema_version": 1,
+        **_origin(result.b),
+        "against": {"source": result.a.source, **_origin(result.a)},
         "exit_code": int(result.exit_code),
         "compared": len(result.compared),
         "not_comparable": {
@@ -102,6 +105,10 @@ def as_json(result: DiffResult) -> str:
         ],
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _origin(side: Snapshot) -> dict[str, object]:
+    return {"target": side.target, "target_note": side.target_note, "clock_factor": side.clock_factor}
 
 
 def _finding(finding: Finding) -> dict[str, object]:

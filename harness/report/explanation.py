@@ -12,7 +12,7 @@ from harness import catalogue
 from harness.analyse.explanation import READS, ChannelView, Reading, Statement
 from harness.analyse.join import Pair
 from harness.analyse.verify import ClaimVerdict
-from harness.errors import UsageError
+from harness.errors import ExitCode, UsageError
 from harness.explain import NO_RUN, Explanation, Known, NameExplanation, explain, knowledge, stands_for
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 from harness.report import provenance
@@ -108,9 +108,11 @@ def _safe(lines: Iterator[str]) -> str:
 
 
 def _origin(known: Known) -> dict[str, Any]:
+    """Return what a document begins with: there is one only where the name is known."""
+    first = {"headline": known.headline, "exit_code": int(ExitCode.OK)}
     if known.facts is None:
-        return {"headline": known.headline, "target": None, "target_note": NO_RUN, "clock_factor": None, "run": None}
-    return {"headline": known.headline, **provenance(known.facts), "run": str(known.run)}
+        return {**first, "target": None, "target_note": NO_RUN, "clock_factor": None, "run": None}
+    return {**first, **provenance(known.facts), "run": str(known.run)}
 
 
 def _operation(told: Explanation) -> Iterator[str]:

@@ -24,9 +24,8 @@ from harness.analyse.claims import check_claims
 from harness.analyse.delays import clock_offset
 from harness.analyse.verify import Check, Seen, check_table
 from harness.catalogue import documented
-from harness.errors import JournalError
 from harness.model import Level, Verdict
-from harness.report import Result, without_channels
+from harness.report import Result, unwritten, without_channels
 from harness.report.delay import DELAY_NAMES, LOSS_NAMES, NOTES, clock_text, delay_rows
 from harness.report.html_delay import curves, table, timeline
 from harness.report.html_details import claim, details, inert
@@ -57,7 +56,7 @@ def write(result: Result, drift: DiffResult | None = None) -> list[Path]:
     try:
         path.write_text(page(result, drift), "utf-8")
     except OSError as error:
-        raise JournalError(f"cannot write {path}: {error} (is the disk full?)") from error
+        raise unwritten(str(path), error) from error
     return [path]
 
 

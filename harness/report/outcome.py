@@ -118,8 +118,9 @@ def of_list(rows: Mapping[CellKey, tuple[int, str]], target: str, note: str) -> 
 def of_baseline(path: Path) -> dict[str, Any]:
     """Return what a baseline that was written says of itself."""
     written = json.loads(path.read_text("utf-8"))
-    told = {name: written[name] for name in ("headline", "target", "clock_factor")}
-    return told | {"schema_version": SCHEMA_VERSION, "file": str(path), "cells": len(written["cells"])}
+    told = {name: written[name] for name in ("headline", "target", "target_note", "clock_factor")}
+    about = {"schema_version": SCHEMA_VERSION, "exit_code": int(ExitCode.OK), "file": str(path)}
+    return told | about | {"cells": len(written["cells"])}
 
 
 def of_page(run: Path, page: Path) -> dict[str, Any]:

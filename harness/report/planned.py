@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.errors import ExitCode
 from harness.model import Role
 from harness.planning.cost import CostLine, prices, total_usd
 from harness.planning.plan import Plan, Wait
@@ -120,14 +121,19 @@ def _duration(seconds: float) -> str:
 
 
 def as_json(plans: Sequence[Plan]) -> str:
-    """Return a plan for programs; a list where there are several Regions."""
-    told = [_told(plan) for plan in plans]
-    return json.dumps(told[0] if len(told) == 1 else told, indent=2) + "\n"
+    """Return a plan for programs; where there are several Regions, one by Region."""
+    told = {plan.region: _told(plan) for plan in plans}
+    several = {"exit_code": int(ExitCode.OK), "regions": told}
+    return json.dumps(several if len(plans) > 1 else next(iter(told.values())), indent=2) + "\n"
+
+
+def _first(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"headline": headline(facts), **provenance(facts), "exit_code": int(ExitCode.OK)}
 
 
 def _told(plan: Plan) -> dict[str, Any]:
     return {
-        "provenance": provenance(plan.facts),
+        **_first(plan.facts),
         "region": plan.region,
         "account": plan.account,
         "principal": plan.caller,
@@ -183,5 +189,5 @@ def cost_json(cost: Sequence[CostLine]) -> dict[str, Any]:
 def recounted(facts: Mapping[str, Any], cost: Sequence[CostLine], *, json_wanted: bool) -> str:
     """Return what the calls of a run cost, for the terminal or for programs."""
     if json_wanted:
-        return json.dumps({"provenance": provenance(facts), "cost": cost_json(cost)}, indent=2)
+        return json.dumps({**_first(facts), "cost": cost_json(cost)}, indent=2)
     return "\n".join([headline(facts), "", *cost_lines(cost)])

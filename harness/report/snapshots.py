@@ -11,11 +11,13 @@ from typing import Any
 from harness import catalogue
 from harness.analyse.snapshot import KEPT_VALUES, CellId, CellShot, DelayClass, Delays, Presence, Snapshot
 from harness.errors import UsageError
+from harness.folders import several
 from harness.journal import FILE_NAME
 from harness.model import Level, Verdict
 from harness.report import baseline
 
 MATRIX = "matrix.json"
+_HINT = "give a run's folder, a matrix.json or a baseline.json"
 _FACTS = ("region", "seed", "repeats", "channels", "started_at", "s3logjam", "botocore", "interrupted")
 _INDEX = re.compile(r"\[\d+\]")
 _ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
@@ -38,7 +40,9 @@ def load(path: Path, *, with_delays: bool = True) -> Snapshot:
             return baseline.read(document, str(path))
         snapshot = from_matrix(document, str(path))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json of this version ({error!r})") from error
+        lacking = f"it has no {error}" if isinstance(error, KeyError) else "something in it is of another kind"
+        text = f"{file} is neither a matrix.json nor a baseline.json of this version ({lacking}); {_HINT}"
+        raise UsageError(text) from error
     if not snapshot.cells:
         raise UsageError(f"{path} has no coverage matrix ({snapshot.headline}): its run had no channels")
     if (path / FILE_NAME).is_file():
@@ -58,17 +62,17 @@ def headline(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[Path, dict[str, Any]]:
+    if together := several(path):
+        raise UsageError(together)
     file = path / MATRIX if path.is_dir() else path
     try:
         document = json.loads(file.read_text("utf-8"))
     except (OSError, UnicodeError) as error:
-        raise UsageError(
-            f"cannot read {path}: {error}; give a run's folder, a matrix.json or a baseline.json"
-        ) from error
+        raise UsageError(f"cannot read {path}: {error}; {_HINT}") from error
     except ValueError as error:
-        raise UsageError(f"{file} is no JSON: {error}") from error
+        raise UsageError(f"{file} is no JSON: {error}; {_HINT}") from error
     if not isinstance(document, dict):
-        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json")
+        raise UsageError(f"{file} is neither a matrix.json nor a baseline.json; {_HINT}")
     return file, document
 
 
@@ -102,6 +106,7 @@ def from_matrix(document: Mapping[str, Any], source: str) -> Snapshot:
         source=source,
         headline=document["headline"],
         target=document["target"],
+        target_note=document.get("target_note", ""),
         clock_factor=document["clock_factor"],
         run={name: document["run"][name] for name in _FACTS if name in document["run"]},
         cells=cells,

@@ -27,7 +27,7 @@ from harness.events import (
     Warned,
 )
 from harness.model import Cell, Role, Verdict
-from harness.report import Result, headline
+from harness.report import Result, clock_note, headline, moment
 from harness.report.live import LiveView, is_ahead
 from harness.report.matrix_md import span
 from harness.report.safe import visible
@@ -59,6 +59,7 @@ class Terminal:
         self._is_live = console.is_terminal and not console.is_dumb_terminal
         self._live = LiveView(console, shown=self._is_live)
         self._planned = 0
+        self._clock = ""
         self._counted: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
@@ -77,11 +78,13 @@ class Terminal:
                 self._planned = event.planned
                 factor = event.clock_factor
                 self._live.clock(factor)
+                self._clock = clock_note(factor)
                 self._line(headline({"target": event.target, "note": event.note, "clock_factor": factor}), "bold")
                 if factor != 1:
                     self._line(f"One second here is {span(factor)} on the run's clock; all delays are on that clock.")
                 channels = f"channels {', '.join(event.channels)}" if event.channels else "no channels"
-                self._line(f"{event.planned} scenario executions, {channels} → {event.folder}")
+                todo = f"{event.planned} scenario executions" if event.planned else "nothing left to execute"
+                self._line(f"{todo}, {channels} → {event.folder}")
             case StageStarted(stage=stage) if stage in _STAGES:
                 self._stage(stage)
             case ResourceCreated():
@@ -113,7 +116,7 @@ class Terminal:
                 if event.resumable:
                     self._left(event.folder)
             case RunDetached():
-                by = f" They may all be there by {event.done_by:%Y-%m-%d %H:%M} UTC." if event.done_by else ""
+                by = f" They may all be there by {moment(event.done_by)}{self._clock}." if event.done_by else ""
                 self._line(f"Every call was made; the records are still to come.{by}", "bold")
                 self._left(event.folder)
 

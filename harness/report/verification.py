@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.analyse.verify import Check, ClaimVerdict
-from harness.errors import ExitCode, JournalError
-from harness.report import headline, provenance
+from harness.errors import ExitCode
+from harness.report import headline, provenance, unwritten
 from harness.report.safe import markdown_cell, visible, write_csv
 
 SCHEMA_VERSION = 1
@@ -100,7 +100,7 @@ def write(result: VerifyResult) -> list[Path]:
     try:
         return [_write_csv(result), _write_md(result), _write_json(result)]
     except OSError as error:
-        raise JournalError(f"cannot write the verification in {result.folder}: {error} (is the disk full?)") from error
+        raise unwritten(f"the verification in {result.folder}", error) from error
 
 
 def document(result: VerifyResult) -> dict[str, Any]:

@@ -351,6 +351,7 @@ def test_an_entry_that_is_no_longer_true_is_a_finding(clean: Snapshot) -> None:
     [
         ("[[deviation", "not TOML"),
         ("deviation = 3", "write each entry"),
+        ('[[deviaton]]\ncell = "x"\nreason = "y"\nexpires = 2026-12-31', "deviaton is unknown"),
         ('[[deviation]]\ncell = "x"\nexpires = 2026-12-31', "a reason"),
         ('[[deviation]]\nreason = "x"\nexpires = 2026-12-31', "an id, a cell or a kind"),
         ('[[deviation]]\ncell = "x"\nreason = "y"', "expires"),

@@ -194,7 +194,8 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
         ("channel,operation,name\ncloudtrial,PutObject,X\n", r"line 2, column channel: 'cloudtrial' is none of"),
         ("channel,operation,name\ncloudtrail,PutObjekt,X\n", r"line 2, column operation: 'PutObjekt' is no operation"),
         ("channel,operation,name\ncloudtrail,,X\n", r"line 2, column operation: '' is no operation"),
-        ("channel,operation\ncloudtrail,PutObject\n", r"line 2, column logged: '' is none of yes, no, unknown"),
+        ("channel,operation\ncloudtrail,PutObject\n", r"line 2, column logged: the table has no such column"),
+        ("channel,operation,logged\ncloudtrail,PutObject,\n", r"line 2, column logged: '' is none of yes, no, unknown"),
         ("channel,operation,logged\ncloudtrail,PutObject,maybe\n", r"line 2, column logged: 'maybe' is none of"),
         (
             "channel,operation,logged,name\ncloudtrail,PutObject,no,X\n",

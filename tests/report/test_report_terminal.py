@@ -17,6 +17,7 @@ from harness.events import (
     Event,
     GateProgress,
     ResourceCreated,
+    RunDetached,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -288,3 +289,15 @@ def test_plain_lines_tell_the_delay_so_far_and_how_far_the_execution_is() -> Non
     assert "100 of 2 executed, 300 calls made" in text
     event = replace(progress(3), delays={"server-access": A_DELAY})
     assert "server-access 3/5 (delay so far 58 m); deadline in 2.0 h" in told(StageStarted(stage="collect"), event)
+
+
+@pytest.mark.parametrize(("factor", "when"), [(600, "UTC on the run's clock."), (1, "UTC.")])
+def test_a_detached_run_says_on_which_clock_all_may_be_there(factor: float, when: str) -> None:
+    left = RunDetached(folder=Path("results/run"), done_by=T0)
+    assert f"They may all be there by 2026-01-01 00:00:00 {when}" in told(replace(STARTED, clock_factor=factor), left)
+
+
+def test_where_all_was_executed_before_there_is_nothing_left_to_execute() -> None:
+    text = told(replace(STARTED, planned=0))
+    assert "nothing left to execute" in text
+    assert "0 scenario" not in text

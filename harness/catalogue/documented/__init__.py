@@ -255,6 +255,8 @@ def _claim(line: _Line, name: str, sources: Mapping[str, Source], strict: bool) 
     if not operation or (strict and catalogue.find(operation) is None):
         raise line.error("operation", f"{operation!r} is no operation; `s3logjam list` shows them")
     said = line.get("name") or line.get("category") or line.get("related")
+    if not said and "logged" not in line.cells:
+        raise line.error("logged", "the table has no such column, and the line has no name, category or related")
     logged = line.choose("logged", "yes" if said else "", tuple(_LOGGED))
     if logged == "no" and said:
         raise line.error("logged", f"'no' cannot stand beside {said!r}")
