@@ -11,7 +11,7 @@ from harness.explain import Known as Measured
 from harness.explain import knowledge
 from harness.lint import elastic, panther, queries, sigma, suppressions
 from harness.lint.checks import check, is_about_s3
-from harness.lint.documents import MAX_FILES, line_of, text_of, toml_document, yaml_documents
+from harness.lint.documents import MAX_FILES, text_of, toml_document, yaml_documents
 from harness.lint.fields import EVENT_NAME, OPERATION, channel_of_name
 from harness.lint.known import Known
 from harness.lint.model import Condition, Finding, Kind, Level, Rule, Unread, Unreadable
@@ -110,7 +110,7 @@ def _check(rule: Rule, text: str, known: Known) -> tuple[list[Finding] | None, l
     try:
         if not is_about_s3(rule, known):
             return None, []
-        found = list(check(rule, text, known))
+        found = list(check(rule, known))
     except (Unreadable, ValueError) as error:
         line = error.line if isinstance(error, Unreadable) else rule.line
         return None, [Unread(path=rule.path, line=line, reason=str(error))]
@@ -162,12 +162,12 @@ def _read(path: Path, text: str, *, asked_for: bool) -> tuple[list[Rule], list[U
 def _read_yaml(path: Path, text: str) -> tuple[list[Rule], list[Unread]]:
     rules: list[Rule] = []
     broken: list[Unread] = []
-    for line, document in yaml_documents(text):
+    for document in yaml_documents(text):
         try:
-            if sigma.is_sigma(document):
-                rules.append(sigma.read(path, text, line, document))
-            elif panther.is_panther(document):
-                rules += panther.read(path, text, line, document)
+            if sigma.is_sigma(document.content):
+                rules.append(sigma.read(path, document))
+            elif panther.is_panther(document.content):
+                rules += panther.read(path, document)
         except Unreadable as error:
             broken.append(Unread(path=path, line=error.line, reason=error.reason))
     return rules, broken
@@ -179,7 +179,8 @@ def _read_list(path: Path, text: str) -> list[Rule]:
     Raises:
         Unreadable: A line is no name.
     """
-    names: dict[str, list[str]] = {CLOUDTRAIL: [], SERVER_ACCESS: []}
+    names: dict[str, list[Condition]] = {CLOUDTRAIL: [], SERVER_ACCESS: []}
+    fields = {CLOUDTRAIL: EVENT_NAME, SERVER_ACCESS: OPERATION}
     lines = text.split("\n")
     if len(lines) > _MAX_LISTED:
         raise Unreadable(f"a list of more than {_MAX_LISTED} lines")
@@ -188,16 +189,16 @@ def _read_list(path: Path, text: str) -> list[Rule]:
         if name and any(c.isspace() for c in name):
             raise Unreadable(f"no rule, query or list of names: {line.strip()[:60]!r}", number)
         if name:
-            names[channel_of_name(name)].append(name)
-    fields = {CLOUDTRAIL: EVENT_NAME, SERVER_ACCESS: OPERATION}
+            channel = channel_of_name(name)
+            names[channel].append(Condition(field=fields[channel], value=name, line=number))
     return [
         Rule(
             path=path,
             title=path.stem,
             language="list",
             channel=channel,
-            line=line_of(text, found[0]),
-            conditions=tuple(Condition(field=fields[channel], value=name) for name in found),
+            line=found[0].line,
+            conditions=tuple(found),
         )
         for channel, found in names.items()
         if found

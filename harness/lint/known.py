@@ -52,6 +52,10 @@ class Names:
         """Return the names that a pattern fits."""
         return [name for name in self.writers if matches(name)]
 
+    def rows(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the operations that leave any of some names."""
+        return frozenset(row for name in names for row in self.writers[name])
+
     def near(self, name: str) -> str:
         """Return the nearest name, or an empty text."""
         folded = {each.lower(): each for each in self.writers}
