@@ -10,8 +10,8 @@ from importlib import resources
 from harness import catalogue
 from harness.catalogue.names import log_fields
 from harness.lint.fields import EVENT_NAME, EVENT_SOURCE, OPERATION
-from harness.lint.known import CHANNELS, Known, Names, iam_actions
-from harness.lint.model import Condition, Finding, Form, Kind, Rule, Unreadable
+from harness.lint.known import CHANNELS, Known, Names, iam_actions, operations_of_others
+from harness.lint.model import LIST, Condition, Finding, Form, Kind, Rule, Unjudged, Unreadable
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 
 MAX_NAMES = 5_000
@@ -32,8 +32,21 @@ def is_about_s3(rule: Rule, known: Known) -> bool:
     sources = _sources(rule)
     if sources:
         return any(_is_s3(source) for source in sources)
-    names = [c for c in rule.conditions if c.field == EVENT_NAME and c.form is Form.TEXT and c.wanted]
-    return any(_is_known(c, known) for c in names)
+    # A pattern fits many services' names; in a list it stands for names of S3 where it fits any.
+    names = [c for c in rule.conditions if c.field == EVENT_NAME and c.wanted]
+    return any(
+        _is_known(c, known) or _is_near_miss(c, known) for c in names if c.form is Form.TEXT or rule.language == LIST
+    )
+
+
+def unjudged(rule: Rule, known: Known) -> Unjudged | None:
+    """Return the names of a rule that may be any service's, or None where there is none."""
+    if rule.channel != CLOUDTRAIL or _sources(rule):
+        return None
+    asked = [c for c in rule.conditions if c.field == EVENT_NAME and c.form is not Form.USED and c.wanted]
+    open_ = [c for c in asked if not _may_judge(rule, c, known) and not _is_known(c, known)]
+    names = tuple(dict.fromkeys(c.name for c in open_))
+    return Unjudged(path=rule.path, line=open_[0].line or rule.line, rule=rule.title, names=names) if names else None
 
 
 def check(rule: Rule, known: Known) -> Iterator[Finding]:
@@ -104,12 +117,20 @@ def _is_known(condition: Condition, known: Known) -> bool:
     return any(names.fitting(matches) or any(map(matches, names.former)) for names in known.names.values())
 
 
+def _is_near_miss(condition: Condition, known: Known) -> bool:
+    """Whether a name is all but one of S3's, and no operation of another service: where nothing names the source."""
+    near = condition.form is Form.TEXT and known.names[CLOUDTRAIL].near(condition.value)
+    return bool(near) and condition.value not in operations_of_others()
+
+
 def _may_judge(rule: Rule, condition: Condition, known: Known) -> bool:
     """Whether a name that S3 does not write is a mistake: not where it may be another service's."""
     sources = _sources(rule)
     if rule.channel == SERVER_ACCESS or (sources and all(map(_is_s3, sources))):
         return True
-    return condition.form is Form.TEXT and not sources and _is_known(condition, known)
+    if sources or condition.form is not Form.TEXT:
+        return False
+    return _is_known(condition, known) or _is_near_miss(condition, known)
 
 
 def _unwritten(condition: Condition, matches: Callable[[str], bool], channel: str, known: Known) -> _Unwritten:

@@ -114,11 +114,15 @@ class Condition:
         return lambda name: (name.lower() if self.ignore_case else name) == wanted
 
 
+LIST = "list"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule, query or list.
 
     Attributes:
+        language: Of its kind, for people; ``list`` is a plain list.
         channel: ``cloudtrail`` or ``server-access``; empty where the rule reads something else.
         line: Where it begins, from 1.
         judges_fields: Whether its field names are those of the log, so that an unknown one is a mistake.
@@ -163,6 +167,16 @@ class Unread:
     path: Path
     line: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unjudged:
+    """Names that may be any service's: no S3 log knows them, and the rule that has them names no event source."""
+
+    path: Path
+    line: int
+    rule: str
+    names: tuple[str, ...]
 
 
 class Unreadable(Exception):
