@@ -38,8 +38,8 @@ on standard error. The document names its target (`target`, `target_note`, `cloc
 (`exit_code`). Where a command ends with an error, the message is on standard error and there is no document. Of a run
 in several Regions the document is `{"exit_code": …, "regions": {"us-east-1": {…}, …}}`.
 
-On a terminal, progress is a live view that is gone afterwards; elsewhere it is plain lines, and tables are as wide as their
-names, or as `COLUMNS`, where that is set. `NO_COLOR` is honoured."""
+On a terminal, progress is a live view that is gone afterwards; elsewhere it is plain lines, and tables are as wide as
+their names, or as `COLUMNS`, where that is set. `NO_COLOR` is honoured."""
 
 
 def exit_codes() -> dict[ExitCode, str]:
