@@ -292,17 +292,17 @@ def _summaries(result: Result, width: int) -> Iterator[Table]:
     """Yield a table with a row per channel, or where that is too wide for the terminal, with a column per channel."""
     figures = {visible(each.channel): _figures(each) for each in by_channel(result)}
     names = [*(verdict.value for verdict in Verdict), "records", "median of rows", "max", "files", "rejects"]
-    widths = [
-        max(map(len, (*name.split(), *texts)))
-        for name, texts in zip(names, zip(*figures.values(), strict=True), strict=True)
-    ]
-    first = max(map(cell_len, figures))
-    if first + sum(widths) + len(widths) >= width:
+    told = {name: texts for name, *texts in zip(names, *figures.values(), strict=True)}
+    words = {name: max(map(len, (*name.split(), *texts))) for name, texts in told.items()}
+    whole = {name: max(map(len, (name, *texts))) for name, texts in told.items()}
+    room = width - max(map(cell_len, ("channel", *figures))) - 1
+    if sum(words.values()) + len(words) > room:
         yield from by_channels({"": names}, figures, width)
         return
+    widths = whole if sum(whole.values()) + len(whole) <= room else words
     table = new_table(show_edge=False, gap=1)
-    table.add_column("channel", overflow="fold", width=first)
-    for name, widest in zip(names, widths, strict=True):
+    table.add_column("channel")
+    for name, widest in widths.items():
         table.add_column(name, justify="right", width=widest)
     for channel, texts in figures.items():
         table.add_row(Text(channel), *texts)

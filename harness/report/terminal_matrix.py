@@ -104,6 +104,8 @@ def by_channels(rows: Mapping[str, Sequence[str]], texts: Mapping[str, Sequence[
     first = next(iter(before))
     before[first] = min(before[first], width // 2)
     narrow = {c: max(map(cell_len, " ".join((broken(c), *told)).split()), default=1) for c, told in texts.items()}
+    widest = {c: max(map(cell_len, (c, *told))) for c, told in texts.items()}
+    roomy = sum(before.values()) + sum(widest.values()) + 2 * (len(before) + len(widest)) < width
     left = list(texts)
     while left:
         channels: list[str] = []
@@ -111,11 +113,11 @@ def by_channels(rows: Mapping[str, Sequence[str]], texts: Mapping[str, Sequence[
         while left and (not channels or narrow[left[0]] < room):
             room -= narrow[left[0]] + 1
             channels.append(left.pop(0))
-        table = new_table(show_edge=False, gap=1)
-        for title, widest in before.items():
-            table.add_column(title, justify="left" if title == first else "right", overflow="fold", width=widest)
+        table = new_table() if roomy else new_table(show_edge=False, gap=1)
+        for title, wide in before.items():
+            table.add_column(title, justify="left" if title == first else "right", overflow="fold", width=wide)
         for channel in channels:
-            wide = min(narrow[channel] + max(0, room) // len(channels), max(map(cell_len, (channel, *texts[channel]))))
+            wide = min(narrow[channel] + max(0, room) // len(channels), widest[channel])
             heading = visible(channel) if cell_len(channel) <= wide else broken(channel)
             table.add_column(heading, overflow="fold", width=wide)
         for row in zip(*rows.values(), *(texts[channel] for channel in channels), strict=True):
