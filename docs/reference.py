@@ -42,7 +42,8 @@ document is `{"exit_code": …, "regions": {"us-east-1": {…}, …}}`.
 Where nobody reads on (`s3logjam list | head -3`), a command ends with 141, as others do that a broken pipe ends; a run
 ends as on Ctrl+C before.
 
-On a terminal, progress is a live view that is gone afterwards; elsewhere it is plain lines. `NO_COLOR` is honoured."""
+On a terminal, progress is a live view that is gone afterwards; elsewhere it is plain lines, and tables are as wide as
+their names, or as `COLUMNS`, where that is set. `NO_COLOR` is honoured."""
 
 
 def exit_codes() -> dict[ExitCode, str]:

@@ -88,7 +88,7 @@ def explain(operation: str, known: Known) -> Explanation:
     """Return what is known of an operation's records.
 
     Args:
-        operation: Its name in the catalogue, in upper or lower case.
+        operation: Its name in the catalogue, in upper or lower case; ``s3control:`` only where S3 has the name too.
         known: What ``knowledge`` has read.
 
     Raises:
@@ -96,7 +96,8 @@ def explain(operation: str, known: Known) -> Explanation:
     """
     rows = catalogue.rows()
     names = {name.lower(): name for name in rows}
-    found = names.get(operation.strip().lower())
+    asked = operation.strip().lower()
+    found = names.get(asked) or names.get(f"{catalogue.CONTROL_PREFIX}{asked}")
     if found is None:
         near = [names[each] for each in difflib.get_close_matches(operation.lower(), names, n=_NEAR)]
         hint = f"did you mean {' or '.join(near)}?" if near else "`s3logjam list` shows what there is"

@@ -200,6 +200,11 @@ def test_unknown_names_lead_to_the_nearest() -> None:
         stands_for(SERVER_ACCESS, " ", Known())
 
 
+def test_a_name_that_only_the_control_plane_has_needs_no_prefix() -> None:
+    assert explain("createaccesspoint", Known()).operation.name == "s3control:CreateAccessPoint"
+    assert explain("GetPublicAccessBlock", Known()).operation.service == "s3"
+
+
 def test_documents_and_observation_are_held_against_each_other(known: Known) -> None:
     lines = operation_as_text(explain("GetBucketMetricsConfiguration", known)).split("\n")
     agreed = "  ✓ GetBucketMetricsConfiguration[ok] is in cloudtrail as GetBucketMetricsConfiguration, management event"

@@ -17,6 +17,8 @@ from harness.catalogue.documented import NO_FURTHER, Claim, Confidence
 from harness.catalogue.fields import is_related
 from harness.model import Call, Cell, Delivery, FieldValue, Record, Role, Verdict
 
+OUTSIDE = "not part of the run"
+"""Why nothing is said of a row that was not selected."""
 MAX_EVIDENCE = 5
 """Pieces of evidence kept per statement."""
 Key = tuple[str, str, str]
@@ -164,7 +166,7 @@ def why_open(cell: Cell | None, row: str, channel: str, channels: Sequence[str])
     if channel not in channels:
         return f"the run has no channel {channel}"
     if cell is None:
-        return f"{row} is not part of the run"
+        return f"{row} is {OUTSIDE}"
     return f"{cell.verdict.value}: {cell.reason or 'no reason kept'}"
 
 

@@ -10,11 +10,11 @@ from harness.errors import ExitCode, NothingSelectedError, UsageError
 from harness.explain import Known as Measured
 from harness.explain import knowledge
 from harness.lint import elastic, panther, queries, sigma, suppressions
-from harness.lint.checks import check, is_about_s3
-from harness.lint.documents import MAX_FILES, line_of, text_of, toml_document, yaml_documents
+from harness.lint.checks import check, is_about_s3, unjudged
+from harness.lint.documents import MAX_FILES, text_of, toml_document, yaml_documents
 from harness.lint.fields import EVENT_NAME, OPERATION, channel_of_name
 from harness.lint.known import Known
-from harness.lint.model import Condition, Finding, Kind, Level, Rule, Unread, Unreadable
+from harness.lint.model import LIST, Condition, Finding, Form, Kind, Level, Rule, Unjudged, Unread, Unreadable
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 
 _QUERIES = (".sql", ".query", ".cwl", ".insights")
@@ -33,6 +33,7 @@ class LintResult:
         about_s3: How many of those are about S3's records; the others are left alone.
         findings: Suppressed ones too.
         unread: What could not be read.
+        unjudged: Names that may be any service's, in lists and in rules about S3.
     """
 
     measured: Measured
@@ -41,6 +42,7 @@ class LintResult:
     about_s3: int
     findings: tuple[Finding, ...]
     unread: tuple[Unread, ...]
+    unjudged: tuple[Unjudged, ...] = ()
 
     @property
     def open(self) -> list[Finding]:
@@ -72,6 +74,7 @@ def lint(paths: Sequence[Path], run: Path | None = None, *, data_events: bool = 
     named = {path for path in paths if path.is_file()}
     findings: list[Finding] = []
     unread: list[Unread] = []
+    open_names: list[Unjudged] = []
     counts = {"files": 0, "rules": 0, "about": 0}
     for path in files:
         try:
@@ -92,6 +95,8 @@ def lint(paths: Sequence[Path], run: Path | None = None, *, data_events: bool = 
             if found is not None:
                 counts["about"] += 1
                 findings += found
+            if (found is not None or rule.language == LIST) and (names := unjudged(rule, known)):
+                open_names.append(names)
     if not counts["files"] and not unread:
         raise NothingSelectedError(f"no rule in {', '.join(map(str, paths))}: docs/lint.md says what can be read")
     kept = [f for f in dict.fromkeys(findings) if not (data_events and f.kind is Kind.DATA_EVENTS)]
@@ -102,6 +107,7 @@ def lint(paths: Sequence[Path], run: Path | None = None, *, data_events: bool = 
         about_s3=counts["about"],
         findings=tuple(sorted(kept, key=lambda f: (str(f.path), f.line, f.kind.value, f.name))),
         unread=tuple(dict.fromkeys(unread)),
+        unjudged=tuple(open_names),
     )
 
 
@@ -110,7 +116,7 @@ def _check(rule: Rule, text: str, known: Known) -> tuple[list[Finding] | None, l
     try:
         if not is_about_s3(rule, known):
             return None, []
-        found = list(check(rule, text, known))
+        found = list(check(rule, known))
     except (Unreadable, ValueError) as error:
         line = error.line if isinstance(error, Unreadable) else rule.line
         return None, [Unread(path=rule.path, line=line, reason=str(error))]
@@ -162,24 +168,25 @@ def _read(path: Path, text: str, *, asked_for: bool) -> tuple[list[Rule], list[U
 def _read_yaml(path: Path, text: str) -> tuple[list[Rule], list[Unread]]:
     rules: list[Rule] = []
     broken: list[Unread] = []
-    for line, document in yaml_documents(text):
+    for document in yaml_documents(text):
         try:
-            if sigma.is_sigma(document):
-                rules.append(sigma.read(path, text, line, document))
-            elif panther.is_panther(document):
-                rules += panther.read(path, text, line, document)
+            if sigma.is_sigma(document.content):
+                rules.append(sigma.read(path, document))
+            elif panther.is_panther(document.content):
+                rules += panther.read(path, document)
         except Unreadable as error:
             broken.append(Unread(path=path, line=error.line, reason=error.reason))
     return rules, broken
 
 
 def _read_list(path: Path, text: str) -> list[Rule]:
-    """Read a plain list: one name a line, ``#`` for comments; the shape of a name says which log it is of.
+    """Read a plain list: one name or pattern a line, ``#`` for comments; its shape says which log it is of.
 
     Raises:
         Unreadable: A line is no name.
     """
-    names: dict[str, list[str]] = {CLOUDTRAIL: [], SERVER_ACCESS: []}
+    names: dict[str, list[Condition]] = {CLOUDTRAIL: [], SERVER_ACCESS: []}
+    fields = {CLOUDTRAIL: EVENT_NAME, SERVER_ACCESS: OPERATION}
     lines = text.split("\n")
     if len(lines) > _MAX_LISTED:
         raise Unreadable(f"a list of more than {_MAX_LISTED} lines")
@@ -188,17 +195,24 @@ def _read_list(path: Path, text: str) -> list[Rule]:
         if name and any(c.isspace() for c in name):
             raise Unreadable(f"no rule, query or list of names: {line.strip()[:60]!r}", number)
         if name:
-            names[channel_of_name(name)].append(name)
-    fields = {CLOUDTRAIL: EVENT_NAME, SERVER_ACCESS: OPERATION}
+            channel = channel_of_name(name)
+            names[channel].append(_listed(fields[channel], name, number))
     return [
         Rule(
             path=path,
             title=path.stem,
-            language="list",
+            language=LIST,
             channel=channel,
-            line=line_of(text, found[0]),
-            conditions=tuple(Condition(field=fields[channel], value=name) for name in found),
+            line=found[0].line,
+            conditions=tuple(found),
         )
         for channel, found in names.items()
         if found
     ]
+
+
+def _listed(field: str, name: str, line: int) -> Condition:
+    """Make the condition of a listed name; ``*`` and ``?`` stand for what they do in ``explain``."""
+    if not set("*?") & set(name):
+        return Condition(field=field, value=name, line=line)
+    return Condition(field=field, value=name.replace("[", "[[]"), form=Form.GLOB, written=name, line=line)

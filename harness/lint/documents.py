@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +37,43 @@ def text_of(path: Path) -> str:
     return text
 
 
-def yaml_documents(text: str) -> list[tuple[int, Any]]:
-    """Return the documents of a YAML file, each with the line on which it begins.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a YAML file.
+
+    Attributes:
+        lines: Per path of keys and indices the line of the value; of a list or a mapping that of its key.
+    """
+
+    content: Any
+    lines: Mapping[tuple[Any, ...], int]
+
+    @property
+    def line(self) -> int:
+        """The line on which it begins."""
+        return self.lines[()]
+
+    def line_of(self, *path: Any) -> int:
+        """Return the line of a value, or of what holds it where it has none of its own."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+
+def yaml_documents(text: str) -> list[Document]:
+    """Return the documents of a YAML file.
 
     Raises:
         Unreadable: It is no YAML, nested too deeply, or uses aliases.
     """
     yaml = need("yaml")
-    found: list[tuple[int, Any]] = []
+    found: list[Document] = []
     try:
         loader = _without_aliases(yaml.SafeLoader(text))
         while loader.check_node():
             node = loader.get_node()
-            found.append((node.start_mark.line + 1, loader.construct_document(node)))
+            lines = dict(_lines(node, (), node.start_mark.line + 1))
+            found.append(Document(loader.construct_document(node), lines))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error).split("\n")[0]
@@ -56,6 +82,22 @@ def yaml_documents(text: str) -> list[tuple[int, Any]]:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Unreadable(f"no YAML that can be read: {reason}") from error
     return found
+
+
+def _lines(node: Any, path: tuple[Any, ...], line: int) -> Iterator[tuple[tuple[Any, ...], int]]:
+    yield path, line
+    if node.id == "mapping":
+        for key, value in node.value:
+            if key.id == "scalar":
+                yield from _lines(value, (*path, key.value), _line(value, key.start_mark.line + 1))
+    elif node.id == "sequence":
+        for index, value in enumerate(node.value):
+            yield from _lines(value, (*path, index), _line(value, value.start_mark.line + 1))
+
+
+def _line(node: Any, otherwise: int) -> int:
+    """Return the line of a scalar: of a block (``|``) its first, below the sign."""
+    return node.start_mark.line + 1 + (node.style in ("|", ">")) if node.id == "scalar" else otherwise
 
 
 def _without_aliases(loader: Any) -> Any:
@@ -87,19 +129,13 @@ def toml_document(text: str) -> dict[str, Any]:
         raise Unreadable("no TOML that can be read: nested too deeply") from error
 
 
-def line_of(text: str, needle: str, start: int = 1) -> int:
-    """Return the first line, at or after one, that holds a text as a word of its own; that line if none does."""
-    lines = text.split("\n")
-    word = re.compile(rf"(?<![\w.]){re.escape(needle)}(?![\w])")
-    for number, line in enumerate(lines[start - 1 :], start):
-        if word.search(line):
-            return number
-    return start
+_QUERY = re.compile(r"""(?m)^[ \t]*query[ \t]*=[ \t]*(?:(\"{3}|'{3})(\r?\n)?)?""")
 
 
-def line_of_block(text: str, block: str) -> int:
-    """Return the line on which a text that was read from a file begins in it; 1 where it was written otherwise."""
-    first = next((number for number, line in enumerate(block.split("\n")) if line.strip()), 0)
-    wanted = block.split("\n")[first].strip()
-    found = (number for number, line in enumerate(text.split("\n"), 1) if wanted and wanted in line)
-    return max(1, next(found, 1) - first)
+def query_lines(text: str) -> tuple[int, bool]:
+    """Return the line on which the query of an Elastic rule begins, and whether it goes on over several lines."""
+    table = re.search(r"(?m)^[ \t]*\[rule\]", text)
+    found = _QUERY.search(text, table.end() if table else 0)
+    if found is None:
+        return 1, False
+    return text.count("\n", 0, found.end()) + 1, bool(found[1])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.lint.documents import line_of_block
+from harness.lint.documents import query_lines
 from harness.lint.expressions import conditions
 from harness.lint.fields import EVENT_NAME, EVENT_SOURCE, OPERATION, from_ecs
 from harness.lint.model import Condition, Rule, Unreadable
@@ -30,12 +30,15 @@ def read(path: Path, text: str, document: dict[str, Any]) -> list[Rule]:
     query, language = rule.get("query"), str(rule.get("language") or "kuery")
     if not isinstance(query, str) or language not in _LANGUAGES:
         return [Rule(path=path, title=title, language="Elastic", channel="")]
-    line = line_of_block(text, query)
+    line, is_block = query_lines(text)
     try:
         asked = conditions(query, language)
     except Unreadable as error:
-        raise Unreadable(error.reason, line + error.line - 1) from error
-    named = tuple(replace(condition, field=from_ecs(condition.field)) for condition in asked)
+        raise Unreadable(error.reason, line + is_block * (error.line - 1)) from error
+    named = tuple(
+        replace(each.below(line) if is_block else replace(each, line=line, field_line=line), field=from_ecs(each.field))
+        for each in asked
+    )
     channel = _channel(named, rule.get("index"))
     return [
         Rule(

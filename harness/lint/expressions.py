@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.lint.model import Condition, Form, Unreadable
 
@@ -32,6 +32,7 @@ MAX_TOKENS = 50_000
 class _Token:
     kind: str
     text: str
+    line: int = field(default=0, compare=False)
 
 
 def conditions(query: str, language: str) -> list[Condition]:
@@ -53,20 +54,21 @@ def conditions(query: str, language: str) -> list[Condition]:
 def _tokens(query: str, language: str) -> Iterator[_Token]:
     position = 0
     if language == "insights":
-        query = re.sub(r"(?m)^\s*#.*$", "", query)
+        query = re.sub(r"(?m)^[^\S\n]*#.*$", "", query)
     pattern = _TOKEN_OR_COMMENT if language in ("eql", "esql") else _TOKEN
     last = ""
     count = 0
+    line, counted = 1, 0
     while position < len(query):
+        line, counted = line + query.count("\n", counted, position), position
         # A slash begins a regular expression only behind an operator that takes one.
         match = _REGEX.match(query, position) if last in ("like", "=~", "regex", "!~") else None
         if match:
-            yield _Token("regex", match[1])
+            yield _Token("regex", match[1], line)
             last, position = "", match.end()
             continue
         match = pattern.match(query, position)
         if match is None:
-            line = query.count("\n", 0, position) + 1
             raise Unreadable(f"a quote is never closed: {query[position : position + 30]!r}", line)
         position = match.end()
         kind = match.lastgroup or ""
@@ -78,9 +80,9 @@ def _tokens(query: str, language: str) -> Iterator[_Token]:
         text = match[0]
         last = text.lower()
         if kind == "text":
-            yield _Token("text", _unquoted(text))
+            yield _Token("text", _unquoted(text), line)
         else:
-            yield _Token("word" if kind == "quoted" else kind, text.strip("`") if kind == "quoted" else text)
+            yield _Token("word" if kind == "quoted" else kind, text.strip("`") if kind == "quoted" else text, line)
 
 
 def _unquoted(text: str) -> str:
@@ -126,7 +128,8 @@ def _scan(tokens: list[_Token], language: str) -> Iterator[Condition]:
                 at, turned = after, False
                 continue
             if lower == "ispresent" and at + 2 < len(tokens):
-                yield Condition(field=tokens[at + 2].text, form=Form.USED, wanted=wanted != turned)
+                asked = tokens[at + 2]
+                yield Condition(field=asked.text, form=Form.USED, wanted=wanted != turned, line=asked.line)
                 at += 4
                 continue
         at += 1
@@ -134,7 +137,7 @@ def _scan(tokens: list[_Token], language: str) -> Iterator[Condition]:
 
 def _comparison(tokens: list[_Token], at: int, language: str, wanted: bool) -> tuple[list[Condition], int]:
     """Read ``field operator values`` at a word; the second value is where it ends, ``at + 1`` where there is none."""
-    field, start = tokens[at].text, at + 1
+    named, start = tokens[at], at + 1
     at = start
     if at < len(tokens) and tokens[at] == _Token("word", "not"):
         wanted, at = not wanted, at + 1
@@ -144,7 +147,7 @@ def _comparison(tokens: list[_Token], at: int, language: str, wanted: bool) -> t
     if sign in ("!=", "!~"):
         wanted, sign = not wanted, "=" if sign == "!=" else "=~"
     if sign in ("<", ">", "<=", ">=", "is"):
-        return [Condition(field=field, form=Form.USED, wanted=wanted)], at + 1
+        return [Condition(field=named.text, form=Form.USED, wanted=wanted, line=named.line)], at + 1
     if sign not in _EQUAL:
         return [], start
     found: list[Condition] = []
@@ -153,9 +156,9 @@ def _comparison(tokens: list[_Token], at: int, language: str, wanted: bool) -> t
         end += 1
         if token.kind in ("text", "regex") or (token.kind == "word" and language == "kuery" and sign == ":"):
             if token.kind != "word" or token.text.lower() not in _JOINTS:
-                found.append(_condition(field, token, sign, language, is_wanted))
+                found.append(_condition(named, token, sign, language, is_wanted))
         elif token.kind == "word" and token.text.lower() not in _JOINTS:
-            found.append(Condition(field=field, form=Form.USED, wanted=wanted))
+            found.append(Condition(field=named.text, form=Form.USED, wanted=wanted, line=named.line))
     return found, end
 
 
@@ -174,7 +177,7 @@ def _values(tokens: list[_Token], at: int, wanted: bool) -> Iterator[tuple[_Toke
             return
 
 
-def _condition(field: str, token: _Token, sign: str, language: str, wanted: bool) -> Condition:
+def _condition(named: _Token, token: _Token, sign: str, language: str, wanted: bool) -> Condition:
     ignore_case = (sign.endswith("~") and sign != "=~") or (language == "eql" and sign == ":")
     form, value = Form.TEXT, token.text
     if token.kind == "regex" or sign in ("=~", "regex", "regex~", "rlike"):
@@ -188,4 +191,13 @@ def _condition(field: str, token: _Token, sign: str, language: str, wanted: bool
         value = value.replace("\\", "")
     elif sign in ("like", "like~") or (language == "eql" and sign == ":"):
         form = Form.GLOB if "*" in value or "?" in value else Form.TEXT
-    return Condition(field=field, value=value, form=form, wanted=wanted, ignore_case=ignore_case)
+    return Condition(
+        field=named.text,
+        value=value,
+        form=form,
+        wanted=wanted,
+        ignore_case=ignore_case,
+        written=token.text,
+        line=token.line,
+        field_line=named.line,
+    )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import difflib
+import gzip
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
+import botocore
 import botocore.session
 
 from harness import catalogue
@@ -21,6 +24,8 @@ from harness.model import CLOUDTRAIL, SERVER_ACCESS, Operation
 CHANNELS = (CLOUDTRAIL, SERVER_ACCESS)
 _ALWAYS = {"bucketName", "key", "Key", "Host", "host", "accessControlList", "bucketPolicy", "versionId", "x-id"}
 """Members of ``requestParameters`` that records have whatever the call (S3 User Guide, CloudTrail log file entries)."""
+_OPERATION = re.compile(rb'"name":\s*"(\w+)",\s*"http":')
+"""An operation's name in a service model, which names its method and path next."""
 _PRESIGNED = re.compile(
     r"X-Amz-.*|AWSAccessKeyId|Signature|Expires|x-amz-(?:meta|checksum|sdk|security|date|content).*"
 )
@@ -51,6 +56,10 @@ class Names:
     def fitting(self, matches: Callable[[str], bool]) -> list[str]:
         """Return the names that a pattern fits."""
         return [name for name in self.writers if matches(name)]
+
+    def rows(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the operations that leave any of some names."""
+        return frozenset(row for name in names for row in self.writers[name])
 
     def near(self, name: str) -> str:
         """Return the nearest name, or an empty text."""
@@ -176,6 +185,17 @@ def _plausible(channel: str, operation: Operation) -> list[str]:
         return []
     spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", resource).upper()
     return [f"REST.{operation.method}.{each}" for each in {spelled, spelled.replace("_", ""), f"OBJECT_{spelled}"}]
+
+
+@cache
+def operations_of_others() -> frozenset[str]:
+    """Names of the operations of all services but S3. Read as text: to parse 400 models takes ten times as long."""
+    names: set[bytes] = set()
+    for file in (Path(botocore.__file__).parent / "data").rglob("service-2.json*"):
+        if file.parent.parent.name not in ("s3", "s3control"):
+            data = file.read_bytes()
+            names.update(_OPERATION.findall(gzip.decompress(data) if file.suffix == ".gz" else data))
+    return frozenset(name.decode() for name in names)
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import translate
 from pathlib import Path
@@ -65,6 +65,9 @@ class Condition:
         field: By CloudTrail's or the access log's own name; other fields keep the rule's name.
         value: A text, a glob pattern or a regular expression; empty with ``USED``.
         wanted: Whether the rule wants it (or rules it out).
+        written: The value as the rule has it, where that is not ``value``: a prefix, the pattern of a ``LIKE``.
+        line: Where the rule has the value, from 1; 0 where that is not known.
+        field_line: Where it names the field; 0 for the same line.
     """
 
     field: str
@@ -72,6 +75,21 @@ class Condition:
     form: Form = Form.TEXT
     wanted: bool = True
     ignore_case: bool = False
+    written: str = ""
+    line: int = 0
+    field_line: int = 0
+
+    @property
+    def name(self) -> str:
+        """What a finding calls it: as the rule has it."""
+        return self.written or self.value
+
+    def below(self, line: int) -> Condition:
+        """Return the condition of a text that begins on a line of its file."""
+        above = line - 1
+        return replace(
+            self, line=self.line and self.line + above, field_line=self.field_line and self.field_line + above
+        )
 
     def matcher(self) -> Callable[[str], bool]:
         """Return the test of a name. Regular expressions of rules go through RE2, which no expression can stall.
@@ -96,11 +114,15 @@ class Condition:
         return lambda name: (name.lower() if self.ignore_case else name) == wanted
 
 
+LIST = "list"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule, query or list.
 
     Attributes:
+        language: Of its kind, for people; ``list`` is a plain list.
         channel: ``cloudtrail`` or ``server-access``; empty where the rule reads something else.
         line: Where it begins, from 1.
         judges_fields: Whether its field names are those of the log, so that an unknown one is a mistake.
@@ -145,6 +167,16 @@ class Unread:
     path: Path
     line: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unjudged:
+    """Names that may be any service's: no S3 log knows them, and the rule that has them names no event source."""
+
+    path: Path
+    line: int
+    rule: str
+    names: tuple[str, ...]
 
 
 class Unreadable(Exception):

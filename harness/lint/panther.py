@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.lint import queries
-from harness.lint.documents import line_of, line_of_block, text_of
+from harness.lint.documents import Document, text_of
 from harness.lint.model import Condition, Form, Rule, Unreadable
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 
@@ -27,30 +27,31 @@ def is_panther(document: object) -> bool:
     return isinstance(document, dict) and "AnalysisType" in document
 
 
-def read(path: Path, text: str, line: int, document: dict[str, Any]) -> list[Rule]:
+def read(path: Path, document: Document) -> list[Rule]:
     """Read a rule and the Python file that it names, which has to stand beside it.
 
     Raises:
         Unreadable: Its Python cannot be read.
         OSError: The same.
     """
-    title = str(document.get("DisplayName") or document.get("RuleID") or path.stem)
+    told, line = document.content, document.line
+    title = str(told.get("DisplayName") or told.get("RuleID") or path.stem)
     for key in ("AthenaQuery", "SnowflakeQuery", "Query"):
-        if isinstance(document.get(key), str):
-            return queries.read_sql(path, document[key], title, line_of_block(text, document[key]))
-    if document.get("AnalysisType") != "rule":
+        if isinstance(told.get(key), str):
+            return queries.read_sql(path, told[key], title, document.line_of(key))
+    if told.get("AnalysisType") != "rule":
         return []  # policies, data models, globals: nothing that looks for records
-    types = document.get("LogTypes")
+    types = told.get("LogTypes")
     channels = {_LOG_TYPES[name] for name in types if name in _LOG_TYPES} if isinstance(types, list) else set()
-    file = document.get("Filename")
+    file = told.get("Filename")
     rules = []
     for channel in sorted(channels):
-        if isinstance(document.get("Detection"), list):
-            asked = tuple(_declared(document["Detection"], True))
+        if isinstance(told.get("Detection"), list):
+            asked = tuple(_declared(told["Detection"], True, document, ("Detection",)))
             rules.append(Rule(path=path, title=title, language=LANGUAGE, channel=channel, conditions=asked, line=line))
         if isinstance(file, str) and file:
             if Path(file).name != file:
-                raise Unreadable(f"Filename is no file beside it: {file!r}", line_of(text, "Filename", line))
+                raise Unreadable(f"Filename is no file beside it: {file!r}", document.line_of("Filename"))
             rules.append(read_python(path.with_name(file), text_of(path.with_name(file)), channel, title))
     return rules or [Rule(path=path, title=title, language=LANGUAGE, channel="", line=line)]
 
@@ -75,30 +76,48 @@ def read_python(path: Path, text: str, channel: str, title: str) -> Rule:
     return Rule(path=path, title=title, language=LANGUAGE, channel=channel, conditions=asked, judges_fields=not own)
 
 
-def _declared(nodes: Any, wanted: bool) -> Iterator[Condition]:
-    """Read a detection that is declared in YAML."""
-    for node in nodes if isinstance(nodes, list) else ():
+def _declared(nodes: Any, wanted: bool, document: Document, place: tuple[Any, ...]) -> Iterator[Condition]:
+    """Read a detection that is declared in YAML, at a place of it."""
+    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        at = (*place, index)
         if not isinstance(node, dict):
             continue
         for name, inner in node.items():
             if name in ("All", "Any", "OnlyOne", "None"):
-                yield from _declared(inner, wanted != (name == "None"))
+                yield from _declared(inner, wanted != (name == "None"), document, (*at, name))
         key, how = node.get("Key"), str(node.get("Condition") or "")
         path = node.get("DeepKey")
         name = ".".join(map(str, path)) if isinstance(path, list) else key
         if not isinstance(name, str):
             continue
         negated = how.startswith("DoesNot") or how.startswith("IsNot")
-        values = node.get("Values") if isinstance(node.get("Values"), list) else [node.get("Value")]
-        for value in values or ():
+        field_line = document.line_of(*at, "DeepKey" if isinstance(path, list) else "Key")
+        several = isinstance(node.get("Values"), list)
+        for number, value in enumerate(node["Values"] if several else [node.get("Value")]):
             if not isinstance(value, str):
-                yield Condition(field=name, form=Form.USED)
+                yield Condition(field=name, form=Form.USED, line=field_line)
                 continue
+            value_line = document.line_of(*at, *(("Values", number) if several else ("Value",)))
             form, text = Form.TEXT, value
             for mark, glob in (("StartWith", f"{value}*"), ("EndWith", f"*{value}"), ("Contain", f"*{value}*")):
                 if mark in how.replace("sWith", "With"):
                     form, text = Form.GLOB, glob
-            yield Condition(field=name, value=text, form=form, wanted=wanted != negated)
+            yield Condition(
+                field=name,
+                value=text,
+                form=form,
+                wanted=wanted != negated,
+                written=value,
+                line=value_line,
+                field_line=field_line,
+            )
+
+
+class _Text(NamedTuple):
+    """A text in the code, and its line."""
+
+    text: str
+    line: int
 
 
 @dataclass(slots=True)
@@ -106,7 +125,7 @@ class _Reader:
     """Walks the function ``rule`` and the module's own functions that it calls."""
 
     functions: Mapping[str, ast.FunctionDef]
-    constants: dict[str, tuple[str, ...]]
+    constants: dict[str, tuple[_Text, ...]]
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
     folded: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
@@ -164,7 +183,7 @@ class _Reader:
             for each in patterns:
                 if path and isinstance(each, ast.MatchValue):
                     for value in self._texts(each.value):
-                        yield Condition(field=".".join(path), value=value, wanted=wanted)
+                        yield _condition(path, node.subject, value, wanted=wanted)
             yield from self._body(case.body)
 
     def _remember(self, node: ast.Assign | ast.AnnAssign) -> None:
@@ -180,7 +199,7 @@ class _Reader:
                 elif texts := self._texts(node.value):
                     self.constants[target.id] = texts
 
-    def _test(self, node: ast.AST, wanted: bool) -> Iterator[Condition]:
+    def _test(self, node: ast.expr, wanted: bool) -> Iterator[Condition]:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield from self._test(node.operand, not wanted)
         elif isinstance(node, ast.Compare):
@@ -189,9 +208,10 @@ class _Reader:
             yield from self._call(node, wanted)
         elif isinstance(node, ast.BoolOp | ast.IfExp):
             for inner in ast.iter_child_nodes(node):
-                yield from self._test(inner, wanted)
+                if isinstance(inner, ast.expr):
+                    yield from self._test(inner, wanted)
         elif path := self._path(node):
-            yield Condition(field=".".join(path), form=Form.USED, wanted=wanted)
+            yield _used(path, node, wanted)
 
     def _compare(self, node: ast.Compare, wanted: bool) -> Iterator[Condition]:
         left = node.left
@@ -203,35 +223,36 @@ class _Reader:
             if not path and (path := self._path(right)):
                 texts, folded = self._texts(left), self._folds(right)
                 if is_member:  # "Delete" in event.get("eventName")
-                    texts, form = tuple(f"*{text}*" for text in texts), Form.GLOB
+                    form = Form.GLOB
             if path and texts and isinstance(operator, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
                 for text in texts:
-                    found = Condition(field=".".join(path), value=text, form=form, wanted=wanted != turned)
+                    value = f"*{text.text}*" if form is Form.GLOB else text.text
+                    found = _condition(path, left, text, value, form, wanted=wanted != turned)
                     yield replace(found, ignore_case=folded)
             elif path:
-                yield Condition(field=".".join(path), form=Form.USED, wanted=wanted)
+                yield _used(path, left, wanted)
             left = right
 
     def _call(self, node: ast.Call, wanted: bool) -> Iterator[Condition]:
         path = self._path(node)
         if path:
-            yield Condition(field=".".join(path), form=Form.USED, wanted=wanted)
+            yield _used(path, node, wanted)
             return
         function = node.func
         name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
         if isinstance(function, ast.Attribute) and name in ("startswith", "endswith") and node.args:
             if path := self._path(function.value):
                 for text in self._texts(node.args[0]):
-                    glob = f"{text}*" if name == "startswith" else f"*{text}"
-                    found = Condition(field=".".join(path), value=glob, form=Form.GLOB, wanted=wanted)
+                    glob = f"{text.text}*" if name == "startswith" else f"*{text.text}"
+                    found = _condition(path, node, text, glob, Form.GLOB, wanted=wanted)
                     yield replace(found, ignore_case=self._folds(function.value))
         elif name in _PATTERN_CALLS and len(node.args) == 2 and (path := self._path(node.args[0])):
             for text in self._texts(node.args[1]):
-                yield Condition(field=".".join(path), value=text, form=Form.GLOB, wanted=wanted)
+                yield _condition(path, node, text, text.text, Form.GLOB, wanted=wanted)
         elif name in ("match", "search", "fullmatch") and len(node.args) >= 2 and (path := self._path(node.args[1])):
             for text in self._texts(node.args[0]):
-                pattern = {"match": f"^(?:{text})", "fullmatch": f"^(?:{text})$"}.get(name, text)
-                yield Condition(field=".".join(path), value=pattern, form=Form.REGEX, wanted=wanted)
+                pattern = {"match": f"^(?:{text.text})", "fullmatch": f"^(?:{text.text})$"}.get(name, text.text)
+                yield _condition(path, node, text, pattern, Form.REGEX, wanted=wanted)
         elif isinstance(function, ast.Name) and name in self.functions:
             yield from self._function(self.functions[name])
         elif name in ("any", "all", "bool"):
@@ -249,7 +270,7 @@ class _Reader:
             return self.fields.get(node.id)
         if isinstance(node, ast.Subscript):
             base, key = self._place(node.value), self._texts(node.slice)
-            return (*base, *key) if base is not None and len(key) == 1 else None
+            return (*base, key[0].text) if base is not None and len(key) == 1 else None
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
             return self._place(node.values[0])
         return self._called(node) if isinstance(node, ast.Call) else None
@@ -270,7 +291,7 @@ class _Reader:
         texts = [self._texts(key) for key in keys]
         if base is None or not texts or any(len(each) != 1 for each in texts):
             return None
-        return (*base, *(each[0] for each in texts))
+        return (*base, *(each[0].text for each in texts))
 
     def _folds(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
@@ -278,10 +299,10 @@ class _Reader:
         is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         return is_call and node.func.attr in _FOLDING  # type: ignore[attr-defined]
 
-    def _texts(self, node: ast.AST) -> tuple[str, ...]:
+    def _texts(self, node: ast.AST) -> tuple[_Text, ...]:
         """The texts that an expression holds."""
         if isinstance(node, ast.Constant):
-            return (node.value,) if isinstance(node.value, str) else ()
+            return (_Text(node.value, node.lineno),) if isinstance(node.value, str) else ()
         if isinstance(node, ast.Name):
             return self.constants.get(node.id, ())
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
@@ -291,6 +312,31 @@ class _Reader:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
             return self._texts(node.args[0]) if node.func.id in ("set", "frozenset", "list", "tuple") else ()
         return ()
+
+
+def _condition(
+    path: tuple[str, ...],
+    named: ast.expr,
+    text: _Text,
+    value: str | None = None,
+    form: Form = Form.TEXT,
+    *,
+    wanted: bool,
+) -> Condition:
+    """Make a condition on a field that an expression names; ``value`` is the pattern that a text is part of."""
+    return Condition(
+        field=".".join(path),
+        value=text.text if value is None else value,
+        form=form,
+        wanted=wanted,
+        written=text.text,
+        line=text.line,
+        field_line=named.lineno,
+    )
+
+
+def _used(path: tuple[str, ...], node: ast.expr, wanted: bool) -> Condition:
+    return Condition(field=".".join(path), form=Form.USED, wanted=wanted, line=node.lineno)
 
 
 def _refuses(body: list[ast.stmt]) -> bool:

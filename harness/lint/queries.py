@@ -36,7 +36,10 @@ def read_insights(path: Path, text: str, title: str, line: int = 1) -> list[Rule
     Raises:
         Unreadable: It cannot be divided into words.
     """
-    asked = expressions.conditions(text, "insights")
+    try:
+        asked = [each.below(line) for each in expressions.conditions(text, "insights")]
+    except Unreadable as error:
+        raise Unreadable(error.reason, line + error.line - 1) from error
     return _by_channel(path, title, "Logs Insights", asked, line, False, True)
 
 
@@ -53,7 +56,7 @@ def read_sql(path: Path, text: str, title: str, line: int = 1) -> list[Rule]:
         except errors.SqlglotError:
             parsed = sqlglot.parse(text, read="snowflake")  # Panther's queries may be for either
         statements = [each for each in parsed if each is not None]
-        asked = [condition for each in statements for condition in _walk(each, True)]
+        asked = [condition.below(line) for each in statements for condition in _walk(each, True)]
         tables = [table.name for each in statements for table in each.find_all(sqlglot.exp.Table)]
     except errors.SqlglotError as error:
         places = getattr(error, "errors", None) or [{}]
@@ -97,10 +100,10 @@ def _walk(node: Any, wanted: bool) -> Iterator[Condition]:
         yield from _walk(node.this, not wanted)
         return
     if isinstance(node, exp.EQ | exp.NEQ | exp.In | exp.Like | exp.ILike | exp.RegexpLike):
-        field, folded = _column(node.this)
+        column, field, folded = node.this, *_column(node.this)
         values = node.args.get("expressions") or [node.args.get("expression")]
         if not field and isinstance(node, exp.EQ | exp.NEQ):  # 'PutObject' = eventname
-            field, folded = _column(node.expression)
+            column, field, folded = node.expression, *_column(node.expression)
             values = [node.this]
         for value in values if field else ():
             if isinstance(value, exp.Literal) and value.is_string:
@@ -109,15 +112,22 @@ def _walk(node: Any, wanted: bool) -> Iterator[Condition]:
                     found,
                     wanted=wanted != isinstance(node, exp.NEQ),
                     ignore_case=folded or isinstance(node, exp.ILike),
+                    line=_line(value),
+                    field_line=_line(column),
                 )
             elif value is not None:
-                yield Condition(field=field, form=Form.USED, wanted=wanted)
+                yield Condition(field=field, form=Form.USED, wanted=wanted, line=_line(column))
     elif isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
         field, _ = _column(node)
         if field:
-            yield Condition(field=field, form=Form.USED, wanted=wanted)
+            yield Condition(field=field, form=Form.USED, wanted=wanted, line=_line(node))
     for child in node.iter_expressions():
         yield from _walk(child, wanted)
+
+
+def _line(node: Any) -> int:
+    """Return the line of an expression: the first that SQLGlot has kept of anything in it."""
+    return next((each.meta["line"] for each in node.walk(bfs=False) if "line" in each.meta), 0)
 
 
 def _condition(node: Any, field: str, value: str, exp: Any) -> Condition:
@@ -125,7 +135,7 @@ def _condition(node: Any, field: str, value: str, exp: Any) -> Condition:
         return Condition(field=field, value=value, form=Form.REGEX)
     if isinstance(node, exp.Like | exp.ILike):
         glob = re.sub(r"[*?\[]", lambda sign: f"[{sign[0]}]", value).replace("%", "*").replace("_", "?")
-        return Condition(field=field, value=glob, form=Form.GLOB)
+        return Condition(field=field, value=glob, form=Form.GLOB, written=value)
     return Condition(field=field, value=value)
 
 

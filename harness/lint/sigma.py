@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.lint.documents import line_of
+from harness.lint.documents import Document
 from harness.lint.model import Condition, Form, Rule, Unreadable
 from harness.lint.needs import need
 from harness.model import CLOUDTRAIL, SERVER_ACCESS
 
 LANGUAGE = "Sigma"
+_PLACE = re.compile(r"\(at char (\d+)\)")
 _SERVICES = {
     "cloudtrail": CLOUDTRAIL,
     "s3": SERVER_ACCESS,
@@ -26,30 +29,91 @@ def is_sigma(document: object) -> bool:
     return isinstance(document, dict) and "detection" in document and "logsource" in document
 
 
-def read(path: Path, text: str, line: int, document: dict[str, Any]) -> Rule:
+def read(path: Path, document: Document) -> Rule:
     """Read one rule.
 
     Raises:
         Unreadable: pySigma does not take it.
     """
-    title = str(document.get("title") or path.stem)
-    source = document.get("logsource")
+    told, line = document.content, document.line
+    title = str(told.get("title") or path.stem)
+    source = told.get("logsource")
     service = str(source.get("service") or "").lower() if isinstance(source, dict) else ""
     product = str(source.get("product") or "").lower() if isinstance(source, dict) else ""
     channel = _SERVICES.get(service, "") if product == "aws" else ""
     if not channel:
         return Rule(path=path, title=title, language=LANGUAGE, channel="", line=line)
     rules, errors = need("sigma.rule"), need("sigma.exceptions")
+    written = list(_written(told["detection"], document))
+    number = 0
     try:
         # What a rule says beside its detection is not our matter, and its dates or tags may be anything.
-        detection = _without_aggregation(document["detection"])
+        detection = _without_aggregation(told["detection"])
         parsed = rules.SigmaRule.from_dict({"title": title[:256], "logsource": source, "detection": detection})
-        conditions = [c for each in parsed.detection.parsed_condition for c in _conditions(each.parsed, True)]
+        conditions: list[Condition] = []
+        for number, each in enumerate(parsed.detection.parsed_condition):  # noqa: B007 - which one is broken
+            conditions += _conditions(each.parsed, True)
+    except errors.SigmaConditionError as error:
+        where = document.line_of("detection", "condition", number)
+        reason = _in_words(str(error), "".join(detection["condition"][number : number + 1]))
+        raise Unreadable(f"no Sigma rule: {reason}", where) from error
     except errors.SigmaError as error:
-        raise Unreadable(f"no Sigma rule: {error}", line_of(text, "detection", line)) from error
+        about = (each.line for each in written if any(repr(part) in str(error) for part in each.parts))
+        where = next(about, document.line_of("detection"))
+        raise Unreadable(f"no Sigma rule: {error}", where) from error
     except (RecursionError, TypeError, AttributeError, ValueError, KeyError) as error:
-        raise Unreadable(f"no Sigma rule that can be read: {error!r}", line_of(text, "detection", line)) from error
-    return Rule(path=path, title=title, language=LANGUAGE, channel=channel, line=line, conditions=tuple(conditions))
+        raise Unreadable(f"no Sigma rule that can be read: {error!r}", document.line_of("detection")) from error
+    placed = tuple(_placed(condition, written) for condition in conditions)
+    return Rule(path=path, title=title, language=LANGUAGE, channel=channel, line=line, conditions=placed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A value of a detection as the file has it; pySigma keeps no places."""
+
+    key: str
+    text: str
+    line: int
+    key_line: int
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a message of pySigma may quote."""
+        return (*self.key.split("|"), self.text)
+
+
+def _written(detection: Any, document: Document) -> Iterator[_Written]:
+    def inside(node: Any, path: tuple[Any, ...], key: str, key_line: int) -> Iterator[_Written]:
+        if isinstance(node, dict):
+            for name, value in node.items():
+                place = (*path, str(name))
+                yield from inside(value, place, str(name), document.line_of(*place))
+        elif isinstance(node, list):
+            for index, value in enumerate(node):
+                yield from inside(value, (*path, index), key, key_line)
+        else:
+            yield _Written(key, str(node), document.line_of(*path), key_line)
+
+    return inside(detection, ("detection",), "", document.line_of("detection"))
+
+
+def _placed(condition: Condition, written: list[_Written]) -> Condition:
+    """Return a condition with its place, and its value as the file has it: ``Put`` where pySigma has ``Put*``."""
+    of_field = [each for each in written if each.key.partition("|")[0] == condition.field]
+    wanted = condition.value.strip("*").lower()
+    for each in of_field:
+        if each.text.strip("*").lower() == wanted:
+            return replace(condition, written=each.text, line=each.line, field_line=each.key_line)
+    return replace(condition, line=of_field[0].key_line) if of_field else condition
+
+
+def _in_words(message: str, condition: str) -> str:
+    """Say what is wrong with a condition: pySigma shows what its grammar expected, which helps nobody."""
+    place = _PLACE.search(message)
+    if place is None:
+        return message
+    rest = condition[int(place[1]) :]
+    return f"the condition {condition!r} is broken {f'at {rest!r}' if rest else 'at its end'}"
 
 
 def _without_aggregation(detection: Any) -> Any:

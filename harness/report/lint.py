@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from harness import __version__
 from harness.lint.command import LintResult
-from harness.lint.model import LEVELS, Finding, Kind, Unread
+from harness.lint.model import LEVELS, Finding, Kind, Unjudged, Unread
 from harness.report import provenance
 from harness.report.safe import visible
 
@@ -23,6 +23,7 @@ MEANINGS: Mapping[Kind, str] = {
     Kind.SIBLING: "Another call reaches the same end under a name that the rule does not catch.",
     Kind.FIELD: "Records of these events have no such field.",
 }
+_MAX_NAMED = 5
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -31,8 +32,9 @@ def as_text(result: LintResult) -> str:
     lines = [result.measured.headline]
     lines += [f"{f.path}:{f.line}: {f.level}: {f.kind}: {f.text} ({f.rule})" for f in result.open]
     lines += [
-        f"{f.path}:{f.line}: suppressed: {f.kind}: {f.name}: {f.suppressed}" for f in result.findings if f.suppressed
+        f"{f.path}:{f.line}: suppressed: {f.kind}: {f.text}: {f.suppressed}" for f in result.findings if f.suppressed
     ]
+    lines += [f"{each.path}:{each.line}: not judged: {_in_words(each)} ({each.rule})" for each in result.unjudged]
     lines += [f"{each.path}:{each.line}: unread: {each.reason}" for each in result.unread]
     lines.append(_summary(result))
     return "\n".join(visible(line) for line in lines)
@@ -60,6 +62,10 @@ def as_json(result: LintResult) -> str:
             }
             for finding in result.findings
         ],
+        "not_judged": [
+            {"path": str(each.path), "line": each.line, "rule": each.rule, "names": list(each.names)}
+            for each in result.unjudged
+        ],
         "unread": [{"path": str(each.path), "line": each.line, "reason": each.reason} for each in result.unread],
     }
     return json.dumps(document, indent=1, ensure_ascii=True)
@@ -86,7 +92,10 @@ def as_sarif(result: LintResult) -> str:
         "invocations": [
             {
                 "executionSuccessful": not result.unread,
-                "toolExecutionNotifications": [_notification(each) for each in result.unread],
+                "toolExecutionNotifications": [
+                    *(_notification("error", each.reason, each) for each in result.unread),
+                    *(_notification("note", f"not judged: {_in_words(each)}", each) for each in result.unjudged),
+                ],
             }
         ],
         "results": [_sarif_result(finding) for finding in result.findings],
@@ -111,8 +120,16 @@ def _summary(result: LintResult) -> str:
     told = ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "nothing found"
     suppressed = len(result.findings) - len(result.open)
     parts = [f"{result.rules} rules in {result.files} files, {result.about_s3} about S3: {told}"]
-    parts += [f"{suppressed} suppressed"] * bool(suppressed) + [f"{len(result.unread)} unread"] * bool(result.unread)
-    return ", ".join(parts) + "."
+    unjudged = sum(len(each.names) for each in result.unjudged)
+    further = {"suppressed": suppressed, "not judged": unjudged, "unread": len(result.unread)}
+    return ", ".join([*parts, *(f"{n} {what}" for what, n in further.items() if n)]) + "."
+
+
+def _in_words(unjudged: Unjudged) -> str:
+    names = unjudged.names
+    told = ", ".join(names[:_MAX_NAMED]) + ", …" * (len(names) > _MAX_NAMED)
+    count = f"{len(names)} name{'s' * (len(names) > 1)}"
+    return f"{count} that no S3 log knows, and no event source is named, so that another service may: {told}"
 
 
 def _sarif_result(finding: Finding) -> dict[str, Any]:
@@ -128,12 +145,8 @@ def _sarif_result(finding: Finding) -> dict[str, Any]:
     return told
 
 
-def _notification(unread: Unread) -> dict[str, Any]:
-    return {
-        "level": "error",
-        "message": {"text": unread.reason},
-        "locations": [_location(unread.path, unread.line)],
-    }
+def _notification(level: str, text: str, about: Unread | Unjudged) -> dict[str, Any]:
+    return {"level": level, "message": {"text": text}, "locations": [_location(about.path, about.line)]}
 
 
 def _location(path: Path, line: int) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import fill
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from harness import catalogue
@@ -31,9 +35,9 @@ from harness.report import Result, clock_note, headline, moment
 from harness.report.live import LiveView, is_ahead
 from harness.report.matrix_md import span
 from harness.report.safe import visible
-from harness.report.summary import by_channel, executed_rows
+from harness.report.summary import ChannelSummary, by_channel, executed_rows
 from harness.report.terminal_executions import show_executions
-from harness.report.terminal_matrix import LOOK, Rows, broken, compact, has_room_for_names, new_table, with_names
+from harness.report.terminal_matrix import LOOK, Rows, by_channels, compact, has_room_for_names, new_table, with_names
 
 _STAGES = {
     "preflight": "Checking account and permissions",
@@ -47,7 +51,8 @@ _PLAIN_EVERY = 20
 _PLAIN_EXECUTIONS = 100
 _MAX_WARNINGS = 10
 _MAX_NAMED = 4
-_ROOM_FOR_WORDS = 100
+_UNFOLDED = 10_000
+"""Columns for programs, which look for whole names."""
 _MANY_CHANNELS = 4
 
 
@@ -182,13 +187,14 @@ def _expected(event: CollectProgress) -> str:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console for reports: as wide as the terminal, or 100 columns where there is none.
+    """Return a console for reports: as wide as the terminal; where there is none as ``COLUMNS``, or as any name needs.
 
     Args:
         stderr: Leave standard output to a document for programs.
     """
     probe = Console(stderr=stderr)
-    return probe if probe.is_terminal else Console(width=100, stderr=stderr)
+    has_width = probe.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return probe if has_width else Console(width=_UNFOLDED, stderr=stderr)
 
 
 def show_matrix(console: Console, result: Result) -> None:
@@ -247,25 +253,21 @@ def _row_name(cell: Cell) -> str:
 
 def _show_variants(console: Console, result: Result, *, in_words: bool) -> None:
     """Print, for each variant, how many of its rows are logged in each channel; matrix.md has every row."""
-    channels = list(dict.fromkeys(cell.channel for cell in result.cells))
-    table = new_table()
-    table.add_column("variant", overflow="fold")
-    table.add_column("rows", justify="right")
-    for channel in channels:
-        table.add_column(channel if in_words else broken(channel), overflow="fold")
-    for variant in dict.fromkeys(cell.variant for cell in result.cells):
-        told = [variant, str(sum(1 for c in result.cells if c.variant == variant and c.channel == channels[0]))]
-        for channel in channels:
-            counts = Counter(c.verdict for c in result.cells if c.variant == variant and c.channel == channel)
-            each = [
-                f"{LOOK[v][0]} {counts[v]} {v.value}" if in_words else f"{LOOK[v][0]}{counts[v]}"
-                for v in Verdict
-                if counts[v]
-            ]
-            told.append((", " if in_words else " ").join(each))
-        table.add_row(*(Text(visible(text)) for text in told))
+    counted: dict[str, dict[str, Counter[Verdict]]] = {}
+    for cell in result.cells:
+        counted.setdefault(cell.channel, {}).setdefault(cell.variant, Counter())[cell.verdict] += 1
+    variants = list(dict.fromkeys(cell.variant for cell in result.cells))
+    rows = [str(max(each[variant].total() for each in counted.values())) for variant in variants]
+    texts = {c: [_counts(each[variant], in_words) for variant in variants] for c, each in counted.items()}
     _line(console, "Variants (every row stands in matrix.md)", "bold")
-    console.print(table)
+    for table in by_channels({"variant": variants, "rows": rows}, texts, console.width):
+        console.print(table)
+
+
+def _counts(verdicts: Mapping[Verdict, int], in_words: bool) -> str:
+    if in_words:
+        return ", ".join(f"{LOOK[v][0]} {verdicts[v]} {v.value}" for v in Verdict if verdicts[v])
+    return " ".join(f"{LOOK[v][0]}{verdicts[v]}" for v in Verdict if verdicts[v])
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
@@ -289,6 +291,38 @@ def _notable(result: Result) -> dict[tuple[str, Verdict, str], list[str]]:
     return grouped
 
 
+def _summaries(result: Result, width: int) -> Iterator[Table]:
+    """Yield a table with a row per channel, or where that is too wide for the terminal, with a column per channel."""
+    figures = {visible(each.channel): _figures(each) for each in by_channel(result)}
+    names = [*(verdict.value for verdict in Verdict), "records", "median of rows", "max", "files", "rejects"]
+    told = {name: texts for name, *texts in zip(names, *figures.values(), strict=True)}
+    words = {name: max(map(len, (*name.split(), *texts))) for name, texts in told.items()}
+    whole = {name: max(map(len, (name, *texts))) for name, texts in told.items()}
+    room = width - max(map(cell_len, ("channel", *figures))) - 1
+    if sum(words.values()) + len(words) > room:
+        yield from by_channels({"": names}, figures, width)
+        return
+    widths = whole if sum(whole.values()) + len(whole) <= room else words
+    table = new_table(show_edge=False, gap=1)
+    table.add_column("channel")
+    for name, widest in widths.items():
+        table.add_column(name, justify="right", width=widest)
+    for channel, texts in figures.items():
+        table.add_row(Text(channel), *texts)
+    yield table
+
+
+def _figures(each: ChannelSummary) -> list[str]:
+    spans = (span(seconds) if seconds is not None else "-" for seconds in (each.median_seconds, each.max_seconds))
+    return [
+        *(str(each.verdicts[v]) for v in Verdict),
+        str(each.records),
+        *spans,
+        str(each.deliveries),
+        str(each.rejects),
+    ]
+
+
 def show_summary(console: Console, result: Result) -> None:
     """Print per channel: verdicts, records, delay; then every cell that is not plainly logged, with its reason.
 
@@ -299,24 +333,8 @@ def show_summary(console: Console, result: Result) -> None:
         return
     _line(console, "Summary", "bold")
     _line(console, result.headline)
-    table = new_table(show_edge=False, gap=1)
-    roomy = console.width >= _ROOM_FOR_WORDS
-    table.add_column("channel", overflow="fold", no_wrap=roomy)
-    for name in (*(v.value for v in Verdict), "records", "median of rows", "max", "files", "rejects"):
-        # Where there is little room, words of the heading are broken rather than columns left out.
-        widest = max(map(len, name.split())) if roomy else None
-        table.add_column(name, justify="right", min_width=widest, overflow="fold")
-    for each in by_channel(result):
-        table.add_row(
-            Text(visible(each.channel) if roomy else broken(each.channel)),
-            *(str(each.verdicts[v]) for v in Verdict),
-            str(each.records),
-            span(each.median_seconds) if each.median_seconds is not None else "-",
-            span(each.max_seconds) if each.max_seconds is not None else "-",
-            str(each.deliveries),
-            str(each.rejects),
-        )
-    console.print(table)
+    for table in _summaries(result, console.width):
+        console.print(table)
     cost = result.facts.get("polling_cost", {})
     if cost:
         told = ", ".join(f"{channel} {each['looks_an_hour']:g}" for channel, each in cost.items())
@@ -339,4 +357,5 @@ def show_summary(console: Console, result: Result) -> None:
     executed, planned = executed_rows(result)
     end = f"{executed} of {planned} rows executed with {subjects} calls under test; all files are in {result.folder}"
     _line(console, end, "bold")
+    _line(console, f"Delay and loss, with what is known of them: {result.folder / 'delay.md'}")
     _line(console, f"To read it in a browser: {result.folder / 'report.html'}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from textwrap import wrap
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -53,11 +55,10 @@ def with_names(rows: Rows, channels: Sequence[str], width: int) -> Table:
     texts |= {
         channel: [_named(cells[channel]).plain for cells in rows.values() if channel in cells] for channel in channels
     }
-    room = width - len(channels) * _DELAY_WIDTH - len(texts) - 1
-    widths = _shared_out(room, {name: _usual_width(values) for name, values in texts.items()})
+    widths = _shared_out(width - len(channels) * _DELAY_WIDTH - len(texts) - 1, texts)
     table.add_column("operation", overflow="fold", width=widths["operation"])
     for channel in channels:
-        table.add_column(channel, overflow="fold", width=widths[channel])
+        table.add_column("\n".join(wrap(visible(channel), widths[channel])), overflow="fold", width=widths[channel])
         table.add_column("delay", justify="right", no_wrap=True, width=_DELAY_WIDTH - 1)
     for name, cells in rows.items():
         row = [Text(visible(name))]
@@ -91,6 +92,39 @@ def compact(rows: Rows, channels: Sequence[str], unstamped: Collection[str] = ()
     return table
 
 
+def by_channels(rows: Mapping[str, Sequence[str]], texts: Mapping[str, Sequence[str]], width: int) -> Iterator[Table]:
+    """Yield tables with a column per channel, as many of them in each as fit without breaking words.
+
+    Args:
+        rows: What stands before them in each table: headings with the text of each row; the first may be folded.
+        texts: Per channel the text of each row.
+        width: Of the terminal.
+    """
+    before = {title: max(map(cell_len, (title, *values))) for title, values in rows.items()}
+    first = next(iter(before))
+    before[first] = min(before[first], width // 2)
+    narrow = {c: max(map(cell_len, " ".join((broken(c), *told)).split()), default=1) for c, told in texts.items()}
+    widest = {c: max(map(cell_len, (c, *told))) for c, told in texts.items()}
+    roomy = sum(before.values()) + sum(widest.values()) + 2 * (len(before) + len(widest)) < width
+    left = list(texts)
+    while left:
+        channels: list[str] = []
+        room = width - sum(before.values()) - len(before)
+        while left and (not channels or narrow[left[0]] < room):
+            room -= narrow[left[0]] + 1
+            channels.append(left.pop(0))
+        table = new_table() if roomy else new_table(show_edge=False, gap=1)
+        for title, wide in before.items():
+            table.add_column(title, justify="left" if title == first else "right", overflow="fold", width=wide)
+        for channel in channels:
+            wide = min(narrow[channel] + max(0, room) // len(channels), widest[channel])
+            heading = visible(channel) if cell_len(channel) <= wide else broken(channel)
+            table.add_column(heading, overflow="fold", width=wide)
+        for row in zip(*rows.values(), *(texts[channel] for channel in channels), strict=True):
+            table.add_row(*(Text(visible(text)) for text in row))
+        yield table
+
+
 def broken(channel: str) -> str:
     """Return a channel's name on several short lines, as the heading of a narrow column."""
     return "\n".join(_BREAKS.get(word, word) for word in visible(channel).split("-"))
@@ -114,7 +148,11 @@ def _usual_width(texts: Sequence[str]) -> int:
     return max(_NARROWEST, lengths[max(0, len(lengths) * 4 // 5 - 1)])
 
 
-def _shared_out(room: int, usual: Mapping[str, int]) -> dict[str, int]:
-    """Share a width out in proportion to what is usual."""
+def _shared_out(room: int, texts: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Give each column the width of its longest text, or where there is less room its share by what is usual."""
+    longest = {name: max(map(cell_len, (name, *values))) for name, values in texts.items()}
+    if sum(longest.values()) <= room:
+        return longest
+    usual = {name: _usual_width(values) for name, values in texts.items()}
     total = sum(usual.values())
     return {name: max(_NARROWEST // 2, room * width // total) for name, width in usual.items()}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analyse.verify import Check, ClaimVerdict
+from harness.analyse.verify import OUTSIDE, Check, ClaimVerdict
 from harness.errors import ExitCode
 from harness.report import headline, provenance, unwritten
 from harness.report.safe import markdown_cell, visible, write_csv
@@ -166,12 +166,17 @@ def as_text(result: VerifyResult) -> str:
             f"? {check.claim.operation} in {check.claim.channel}: {check.answer.seen}" for check in beyond[:_SHOWN]
         ]
         lines += [f"… and {len(beyond) - _SHOWN} more in verification.csv"] * (len(beyond) > _SHOWN)
-    reasons = Counter(check.answer.why for check in result.of(ClaimVerdict.UNDETERMINED))
+    reasons = Counter(_reason(check.answer.why) for check in result.of(ClaimVerdict.UNDETERMINED))
     if reasons:
         lines += ["", f"Undetermined ({reasons.total()}):"]
         lines += [f"– {n} × {why}" for why, n in reasons.most_common(_SHOWN)]
         lines += [f"… and {len(reasons) - _SHOWN} more reasons in verification.csv"] * (len(reasons) > _SHOWN)
     return "\n".join(visible(line) for line in lines)
+
+
+def _reason(why: str) -> str:
+    """Return why a line is open, one reason for all rows that were not selected; the files name them."""
+    return OUTSIDE if all(each.endswith(f" is {OUTSIDE}") for each in why.split("; ")) else why
 
 
 def row(check: Check, result: VerifyResult) -> dict[str, Any]:

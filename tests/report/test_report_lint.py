@@ -15,7 +15,7 @@ from process_kit import PATIENCE_SECONDS
 
 from harness.lint.command import lint
 from harness.lint.model import Kind
-from harness.report.lint import MEANINGS, as_sarif, as_text
+from harness.report.lint import MEANINGS, as_json, as_sarif, as_text
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SCHEMA = json.loads((Path(__file__).parent.parent / "lint" / "sarif-2.1.0.schema.json").read_text("utf-8"))
@@ -66,6 +66,31 @@ def test_text_counts_everything(folder: Path) -> None:
     assert any(line.startswith("rules/with blank.sql:2: error: dead name: ") for line in lines)
     assert lines[-1].startswith("2 rules in 2 files, 2 about S3: ")
     assert lines[-1].endswith("2 suppressed, 1 unread.")
+
+
+def test_a_suppressed_line_says_what_is_suppressed(folder: Path) -> None:
+    told = [line for line in as_text(lint([Path("rules/excused.sql")])).split("\n") if ": suppressed: " in line]
+    assert len(told) == len(set(told)) == 2
+    for sibling in ("CopyObject", "CompleteMultipartUpload"):
+        (line,) = [each for each in told if sibling in each]
+        assert line.endswith(": no copies here")
+
+
+def test_names_that_are_not_judged_are_no_clean_result(folder: Path) -> None:
+    (folder / "y.list").write_text("PutBucketAcl\nCreateUser\n", "utf-8")
+    result = lint([Path("rules/y.list")])
+    text = as_text(result).split("\n")
+    assert text[1].startswith("rules/y.list:2: not judged: 1 name that no S3 log knows")
+    assert text[1].endswith(": CreateUser (y)")
+    assert text[-1].endswith("nothing found, 1 not judged.")
+    (told,) = json.loads(as_json(result))["not_judged"]
+    assert told == {"path": "rules/y.list", "line": 2, "rule": "y", "names": ["CreateUser"]}
+    sarif = json.loads(as_sarif(result))
+    jsonschema.validate(sarif, SCHEMA)
+    (invocation,) = sarif["runs"][0]["invocations"]
+    (note,) = invocation["toolExecutionNotifications"]
+    assert (note["level"], invocation["executionSuccessful"]) == ("note", True)
+    assert "CreateUser" in note["message"]["text"]
 
 
 def test_lint_from_the_command_line(folder: Path, full_run: Path) -> None:

@@ -26,6 +26,7 @@ from harness.events import (
     Warned,
 )
 from harness.model import CLOUDTRAIL, SERVER_ACCESS, Cell, CellKey, Delay, Verdict
+from harness.report import terminal
 from harness.report.terminal import Terminal, show_matrix, show_summary
 
 UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -242,6 +243,60 @@ def test_variants_of_seven_channels_fit_too() -> None:
     (row,) = [line for line in lines if line.split()[:2] == ["denied", "2"]]
     assert row.count("✗2") == 7
     assert len(row) <= 100
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_table_below_the_matrix_breaks_a_word(width: int) -> None:
+    variant = "copy-precondition-failed"
+    cells = [*in_seven(), *in_seven(variant=variant, verdict=Verdict.NOT_OBSERVED, reason="0 of 1")]
+    lines = shown(*cells, width=width).splitlines()
+    tables = lines[lines.index("Variants (every row stands in matrix.md)") + 1 :]
+    assert max(map(len, tables[: tables.index("Summary")])) <= width
+    words = {word for line in tables for word in line.split()}
+    assert {variant, "server", "access", "cloud-", "watch", "lookup"} <= words
+    assert {"logged", "partly", "observed", "pending", "records", "median", "max", "files", "rejects"} <= words
+    assert [line.split()[1:] for line in tables if line.split()[:1] == [variant]] in (
+        [["2", *["✗2"] * 7]],
+        [["2", *["✗2"] * n] for n in (4, 3)],
+    )
+
+
+def test_a_narrow_summary_has_a_column_per_channel() -> None:
+    lines = shown(*in_seven(), width=80, summary=True).splitlines()
+    (row,) = [line for line in lines if line.split()[:1] == ["logged"]]
+    assert row.split()[1:] == ["2"] * 7
+    assert max(map(len, lines[3 : lines.index(row)])) <= 80
+
+
+def test_the_heading_of_a_column_of_names_is_broken_at_a_hyphen() -> None:
+    cells = [a_cell(channel=channel, names={"REST.PUT.OBJECT": 1}) for channel in SEVEN[:3]]
+    words = " ".join(shown(*cells, width=90).splitlines()[3:6]).split()
+    assert {"server-access-", "cloudwatch"} <= set(words)
+
+
+def names_in(shown: str) -> bool:
+    return {"REST.POST.METADATA_CONFIGURATION", "ListBucketIntelligentTieringConfigurations"} <= set(shown.split())
+
+
+def test_for_programs_every_name_is_whole_whatever_its_length(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [
+        a_cell("ListBucketIntelligentTieringConfigurations", channel=c, names={"REST.POST.METADATA_CONFIGURATION": 1})
+        for c in SEVEN
+    ]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show_matrix(terminal.console(), a_result(Path("results/run"), cells))
+    output = capsys.readouterr().out
+    assert names_in(output)
+    assert max(map(len, output.splitlines())) < 500  # as wide as the names are, no more
+    monkeypatch.setenv("COLUMNS", "90")
+    show_matrix(terminal.console(), a_result(Path("results/run"), cells))
+    assert max(map(len, capsys.readouterr().out.splitlines()[3:9])) <= 90
+
+
+def test_the_summary_says_where_delay_and_loss_stand() -> None:
+    assert "results/run/delay.md" in shown(a_cell("A"), summary=True)
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 100])

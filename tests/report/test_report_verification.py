@@ -114,6 +114,18 @@ def test_the_terminal_shows_contradictions_with_evidence_and_counts_the_rest(tmp
     assert "… and 5 more in verification.csv" in text
 
 
+def test_rows_that_were_not_selected_are_one_reason(tmp_path: Path) -> None:
+    outside = [f"{name}[ok] is not part of the run" for name in ("GetObject", "PutObject", "CopyObject")]
+    reasons = [*outside, "; ".join(outside), f"0 of 1 was measured ({outside[0]})"]
+    result = a_verification(tmp_path, *(a_check(ClaimVerdict.UNDETERMINED, why) for why in reasons))
+    assert verification.as_text(result).split("\n")[-2:] == [
+        "– 4 × not part of the run",
+        "– 1 × 0 of 1 was measured (GetObject[ok] is not part of the run)",
+    ]
+    verification.write(result)
+    assert the_rows(tmp_path)[0]["why"] == outside[0]
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_text_of_logs_and_of_users_tables_is_inert_everywhere(tmp_path: Path, hostile: str) -> None:
     check = a_check(ClaimVerdict.CONTRADICTED, hostile, name=hostile, note=hostile, sources=(Source(hostile),))
