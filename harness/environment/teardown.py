@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
@@ -105,28 +105,43 @@ def _shut(site: Site, name: str) -> None:
 
 def _empty_bucket(site: Site, name: str) -> None:
     """Remove uploads and all versions, lifting legal holds and GOVERNANCE retention where they stand in the way."""
-    # XML parsers read a carriage return in a key as a line feed: only URL-encoded keys can be deleted for sure.
-    for page in site.s3.get_paginator("list_multipart_uploads").paginate(Bucket=name, EncodingType="url"):
-        decode = _decoder(page)
-        for upload in page.get("Uploads", []):
-            site.s3.abort_multipart_upload(Bucket=name, Key=decode(upload["Key"]), UploadId=upload["UploadId"])
+    for uploads in _first_pages(site.s3.list_multipart_uploads, name, "Uploads"):
+        for key, upload_id in uploads:
+            site.s3.abort_multipart_upload(Bucket=name, Key=key, UploadId=upload_id)
     if name.endswith(DIRECTORY_SUFFIX):  # has no versions, and refuses to list them
         for page in site.s3.get_paginator("list_objects_v2").paginate(Bucket=name):
             objects = [{"Key": each["Key"]} for each in page.get("Contents", [])]
             if objects:
                 site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
         return
-    for page in site.s3.get_paginator("list_object_versions").paginate(Bucket=name, EncodingType="url"):
+    for versions in _first_pages(site.s3.list_object_versions, name, "Versions", "DeleteMarkers"):
+        objects = [{"Key": key, "VersionId": version_id} for key, version_id in versions]
+        answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+        for failed in answer.get("Errors", []):
+            # One that names no version is of each that was asked for: a delete without adds a marker only.
+            asked = [o for o in objects if o["Key"] == failed["Key"] and not failed.get("VersionId")]
+            for each in asked or [failed]:
+                _delete_locked(site.s3, name, each["Key"], each.get("VersionId"))
+
+
+def _first_pages(ask: Callable[..., Any], bucket: str, *members: str) -> Iterator[list[tuple[str, str]]]:
+    """Yield key and id of what a bucket holds, a page at a time: always the first, for each is deleted.
+
+    XML parsers read a carriage return in a key as a line feed, so only URL-encoded keys can be deleted for sure; the
+    markers of further pages are encoded then too, and would lead elsewhere. A page that comes again ends it: the
+    deletion of the bucket says what is in the way.
+    """
+    before: list[tuple[str, str]] = []
+    more = True
+    while more:
+        page = ask(Bucket=bucket, EncodingType="url")
         decode = _decoder(page)
-        entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
-        objects = [{"Key": decode(each["Key"]), "VersionId": each["VersionId"]} for each in entries]
-        if objects:
-            answer = site.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
-            for failed in answer.get("Errors", []):
-                # One that names no version is of each that was asked for: a delete without adds a marker only.
-                asked = [o for o in objects if o["Key"] == failed["Key"] and not failed.get("VersionId")]
-                for each in asked or [failed]:
-                    _delete_locked(site.s3, name, each["Key"], each.get("VersionId"))
+        listed = [each for member in members for each in page.get(member, [])]
+        found = [(decode(each["Key"]), each.get("VersionId") or each["UploadId"]) for each in listed]
+        if not found or found == before:
+            return
+        yield found
+        before, more = found, page.get("IsTruncated", False)
 
 
 def _decoder(page: Mapping[str, Any]) -> Callable[[str], str]:

@@ -17,7 +17,7 @@ from harness import catalogue
 from harness.catalogue.expected import expected
 from harness.channels import Channel
 from harness.clock import Clock
-from harness.environment.site import EXPIRED, PREFIX, Site, refuse_expired, refusing_expired
+from harness.environment.site import DIRECTORY_SUFFIX, EXPIRED, PREFIX, Site, refuse_expired, refusing_expired
 from harness.errors import CredentialsError, LogjamError
 from harness.events import Event, ScenarioFinished
 from harness.execute.buckets import SourceBuckets
@@ -32,7 +32,6 @@ Leaves = Callable[[str, Mapping[str, Any], str], Mapping[str, str]]
 CONTROL_CELL = CellKey(operation="PutObject", variant="control")
 CONTROL_INTERVAL = 40
 """Scenario executions between two control calls."""
-_NO_DIRECTORY_BUCKET = "s3lm-none--use1-az4--x-s3"
 
 
 def control_calls(executions: int) -> int:
@@ -111,7 +110,7 @@ class RunSurroundings:
     def directory_bucket(self) -> str:
         """Create a directory bucket, or return a well-formed name where the target has none."""
         if "directory-buckets" not in self.capabilities:
-            return _NO_DIRECTORY_BUCKET
+            return f"{PREFIX}-{self.site.run_id}-none--use1-az4{DIRECTORY_SUFFIX}"
         return self.site.make_directory_bucket()
 
     def access_point(self) -> tuple[str, str]:

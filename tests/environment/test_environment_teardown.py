@@ -203,6 +203,40 @@ def test_a_bucket_that_cannot_be_shut_is_waited_for(site: Site, aws: FakeAws, jo
     assert teardown(site) == []
 
 
+def test_a_bucket_of_many_pages_is_emptied_page_by_page_from_the_front(
+    site: Site, aws: FakeAws, journal: Journal
+) -> None:
+    remember(journal, ("bucket", "full", "created"))
+    left = [f"folder/{number}" for number in range(2500)]
+
+    def listed(_request: Any) -> Answer:
+        assert not {"KeyMarker", "VersionIdMarker"}.intersection(aws.made[-1][1])
+        versions = "".join(f"<Version><Key>{k}</Key><VersionId>v</VersionId></Version>" for k in left[:1000])
+        return xml("ListVersionsResult", f"<IsTruncated>{str(len(left) > 1000).lower()}</IsTruncated>{versions}")
+
+    def delete(_request: Any) -> Answer:
+        for each in aws.made[-1][1]["Delete"]["Objects"]:
+            left.remove(each["Key"])
+        return xml("DeleteResult")
+
+    aws.answers |= {"ListObjectVersions": listed, "DeleteObjects": delete}
+    assert teardown(site) == []
+    assert left == []
+    assert len(aws.parameters("ListObjectVersions")) == 3
+
+
+def test_a_page_that_cannot_be_deleted_is_not_asked_for_for_ever(site: Site, aws: FakeAws, journal: Journal) -> None:
+    remember(journal, ("bucket", "stuck", "created"))
+    versions = "<IsTruncated>true</IsTruncated><Version><Key>k</Key><VersionId>v</VersionId></Version>"
+    aws.answers |= {
+        "ListObjectVersions": xml("ListVersionsResult", versions),
+        "DeleteObjects": xml("DeleteResult"),
+        "DeleteBucket": refusal("BucketNotEmpty", 409),
+    }
+    (left,) = teardown(site)
+    assert "BucketNotEmpty" in left
+
+
 def test_a_bucket_that_never_gets_empty_is_given_up_and_told(site: Site, aws: FakeAws, journal: Journal) -> None:
     remember(journal, ("bucket", "logs", "created"))
     aws.answers["DeleteBucket"] = refusal("BucketNotEmpty", 409)
