@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from harness.journal import FILE_NAME, Journal
 from harness.planning.fake_aws import FakeAws
 from harness.testing import FakeClock
 
+# Workers of a parallel run get a width of 80 from it, which the commands under test would take for the user's.
+os.environ.pop("COLUMNS", None)
 # How fast an example is says something about the machine alone.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
