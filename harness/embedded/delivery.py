@@ -94,7 +94,7 @@ class LogDelivery:
     Args:
         clock: The clock shared with the harness.
         seed: Makes the drawn delays and all ids repeatable.
-        put_object: Writes a log object (bucket, key, body, content type); False when the bucket is gone.
+        put_object: Writes a log object (bucket, key, body, content type) and returns its stamp; None when it cannot.
         trails: Returns moto's trails.
         history: Takes management events, for LookupEvents.
         switches: Which sides are taken where AWS's documents leave a choice.
@@ -102,7 +102,7 @@ class LogDelivery:
 
     clock: ScaledClock
     seed: int
-    put_object: Callable[[str, str, bytes, str], bool]
+    put_object: Callable[[str, str, bytes, str], datetime | None]
     trails: Callable[[], list[Any]]
     switches: Behaviours
     history: History
@@ -245,10 +245,9 @@ class LogDelivery:
             self._ids.shuffle(members)
             write = self._access_files if channel == "server-access" else self._trail_file
             for key, body, kind, carried in write(source, prefix, detail, members):
-                stamp = self.clock.now()
-                delivered = self.put_object(bucket, key, body, kind)
+                stamp = self.put_object(bucket, key, body, kind)
                 for pending in carried:
-                    pending.entry["delivered_at"] = stamp.timestamp() if delivered else None
+                    pending.entry["delivered_at"] = stamp.timestamp() if stamp else None
                     pending.entry["object"] = f"s3://{bucket}/{key}"
 
     def _send(self, pending: _Pending) -> None:

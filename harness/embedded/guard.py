@@ -439,10 +439,10 @@ def _check_integrity(request: Request) -> None:
             raise RefusedError("BadDigest", message, 400)
 
 
-def _put_log_object(bucket: str, name: str, body: bytes, kind: str) -> bool:
-    """Write a log object, unless the bucket's policy shuts everybody out; False when it is not written."""
+def _put_log_object(bucket: str, name: str, body: bytes, kind: str) -> datetime | None:
+    """Write a log object, unless the bucket's policy shuts everybody out; None when it is not written."""
     if denies_everybody(state.policy_of(bucket) or {}, "s3:PutObject", arn_of("object", bucket, name)):
-        return False
+        return None
     return state.put_log_object(bucket, name, body, kind)
 
 

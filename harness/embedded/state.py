@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -83,10 +84,11 @@ def policy_of(bucket: str | None) -> dict[str, Any] | None:
     return dict(json.loads(found.policy)) if found is not None and found.policy else None
 
 
-def put_log_object(bucket: str, name: str, body: bytes, kind: str) -> bool:
-    """Write a log object of a content type; False when the bucket is gone."""
+def put_log_object(bucket: str, name: str, body: bytes, kind: str) -> datetime | None:
+    """Write a log object of a content type; returns its stamp, None when the bucket is gone."""
     if not bucket_exists(bucket):
-        return False
+        return None
     stored: Any = backend().put_object(bucket, name, body)
     stored.set_metadata({"Content-Type": kind}, replace=True)
-    return True
+    written: datetime = stored.last_modified
+    return written.replace(tzinfo=UTC)
