@@ -415,9 +415,7 @@ class Run:
     def _shown(self, buckets: Collection[str]) -> Shown:
         """Return what has arrived of the control calls, and of the calls to further buckets."""
         calls = self.journal.calls(Role.CONTROL, Role.SETUP)
-        joiner = Joiner(calls)
-        for record, delivery in self.journal.records():
-            joiner.add(record, delivery)
+        joiner = Joiner.filled(calls, self.journal.records())
         by_bucket = [c.name for c in self._channels if c.policy.by_bucket]
         return Shown(
             channels={
@@ -436,9 +434,7 @@ class Run:
         yield self._enter("collect")
         site, recorder = self._ready()
         calls = self.journal.calls()
-        joiner = Joiner(calls)
-        for record, delivery in self.journal.records():
-            joiner.add(record, delivery)
+        joiner = Joiner.filled(calls, self.journal.records())
 
         further = self.journal.watched_buckets()
 

@@ -97,9 +97,7 @@ def status_of(path: Path) -> Status:
         if "target" not in facts:
             raise JournalError(f"{journal.path} holds no run: it was ended before anything was planned")
         calls = journal.calls()
-        joiner = Joiner(calls)
-        for record, delivery in journal.records():
-            joiner.add(record, delivery)
+        joiner = Joiner.filled(calls, journal.records())
         polled = {k: datetime.fromisoformat(v) for k, v in facts.get("polled_at", {}).items()}
         channels = selected_channels(facts.get("channels") or ["none"])
         still = outstanding(channels, calls, joiner, polled, journal.watched_buckets())

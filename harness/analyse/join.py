@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 
 from harness.model import ACTOR, Call, Delivery, Ours, Record
 
@@ -73,6 +74,14 @@ class Joiner:
                 self._by_host_id[call.host_id] = call
             if call.bucket and call.key:
                 self._by_place[call.bucket, call.key].append(call)
+
+    @classmethod
+    def filled(cls, calls: Iterable[Call], records: Iterable[tuple[Record, Delivery]]) -> Self:
+        """Return one that has taken these records, as a journal has them."""
+        joiner = cls(calls)
+        for record, delivery in records:
+            joiner.add(record, delivery)
+        return joiner
 
     def add(self, record: Record, delivery: Delivery) -> Pair | None:
         """Pair a record; returns None when it is not ours. A duplicate adds its delivery to the pair it repeats."""

@@ -22,7 +22,7 @@ def absence_is_established(
     absence_seconds: float,
     logged_since: Mapping[str, datetime | None],
 ) -> str | None:
-    """Decide whether a missing record may be called absent (docs/architecture.md, rule 5).
+    """Decide whether a missing record may be called absent (docs/architecture.md, rule 4).
 
     Args:
         call: The call without a record.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,8 +26,15 @@ from harness.journal import FILE_NAME, Journal
 from harness.targets.choice import TargetName, Wanted
 from harness.targets.embedded import DEFAULT_FACTOR
 
-if TYPE_CHECKING:
-    pass
+_ChannelsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
+]
+_OperationsOption = Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")]
+_VariantsOption = Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")]
+_ScenariosOption = Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")]
+_SlowOption = Annotated[bool, typer.Option("--slow", help="With what `run --slow` executes.")]
+_RequesterOption = Annotated[str | None, typer.Option(help="As for `run`: a role in another account.")]
 
 
 @app.command()
@@ -38,22 +45,19 @@ def plan(
     region: RegionOption = None,
     role: RoleOption = None,
     endpoint_url: EndpointOption = None,
-    channels: Annotated[
-        list[str] | None,
-        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
-    ] = None,
-    operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
-    variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
-    scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
+    channels: _ChannelsOption = None,
+    operations: _OperationsOption = None,
+    variants: _VariantsOption = None,
+    scenarios: _ScenariosOption = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each scenario is executed.")] = 1,
     rate: Annotated[float, typer.Option(min=0, help="Scenario executions a minute, at most; 0: as many as go.")] = 0.0,
     seed: Annotated[int, typer.Option(help="As for `run`: the names of an embedded run follow from it.")] = 1,
-    slow: Annotated[bool, typer.Option("--slow", help="With what `run --slow` executes.")] = False,
+    slow: _SlowOption = False,
     deadline: Annotated[str, typer.Option(help="How long to wait after the last call, on the run's clock.")] = "6h",
     detach: Annotated[bool, typer.Option("--detach", help="As for `run`: nothing is deleted in the end.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="As for `run`: nothing is deleted in the end.")] = False,
     canary: Annotated[bool | None, typer.Option("--canary/--no-canary", help="As for `run`.")] = None,
-    requester_role: Annotated[str | None, typer.Option(help="As for `run`: a role in another account.")] = None,
+    requester_role: _RequesterOption = None,
     factor: Annotated[
         float, typer.Option(min=1, help="Embedded target: how many times as fast its clock runs.")
     ] = DEFAULT_FACTOR,
@@ -109,7 +113,7 @@ def plan(
             endpoint_url=endpoint_url,
             seed=seed,
             factor=factor,
-            requester_role=role_arn(requester_role),
+            requester_role=options.requester_role,
         )
         with asked(wanted) as where:
             found.append(plan_of(options, where))
@@ -119,15 +123,12 @@ def plan(
 @app.command()
 def policy(
     target: Annotated[TargetName, typer.Option(help="Where the run would be.")] = TargetName.AWS,
-    channels: Annotated[
-        list[str] | None,
-        typer.Option(help="Channels to measure; server-access and cloudtrail by default, all for all seven."),
-    ] = None,
-    operations: Annotated[list[str] | None, typer.Option(help="Only operations that match a glob.")] = None,
-    variants: Annotated[list[str] | None, typer.Option(help="Only variants that match a glob.")] = None,
-    scenarios: Annotated[list[Path] | None, typer.Option(help="File or folder of your own scenarios.")] = None,
-    slow: Annotated[bool, typer.Option("--slow", help="With what `run --slow` executes.")] = False,
-    requester_role: Annotated[str | None, typer.Option(help="As for `run`: a role in another account.")] = None,
+    channels: _ChannelsOption = None,
+    operations: _OperationsOption = None,
+    variants: _VariantsOption = None,
+    scenarios: _ScenariosOption = None,
+    slow: _SlowOption = False,
+    requester_role: _RequesterOption = None,
     account: Annotated[str | None, typer.Option(help="Account id; ACCOUNT stands for it otherwise.")] = None,
     region: Annotated[str | None, typer.Option(help="Region; REGION stands for it otherwise.")] = None,
     output: Annotated[

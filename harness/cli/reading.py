@@ -98,7 +98,6 @@ def report(
 
     Examples: `s3logjam report` · `s3logjam report results/latest --html --baseline results/baselines/embedded.json`
     """
-    reference(baseline, known)
     if html:
         from harness.page import write_page  # noqa: PLC0415 - pandas loads slowly
 
@@ -110,6 +109,7 @@ def report(
             return
         typer.echo(f"Wrote {page}: open it in a browser.")
         return
+    reference(baseline, known)
     from harness.folders import run_folder  # noqa: PLC0415
     from harness.report.terminal import console, show_matrix, show_summary  # noqa: PLC0415
     from harness.run import analyse  # noqa: PLC0415

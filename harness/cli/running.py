@@ -158,7 +158,7 @@ def run(
         factor=factor,
         behaviours=split(behaviour),
         detached=detach or keep,
-        requester_role=role_arn(requester_role),
+        requester_role=options.requester_role,
     )
     if len(regions) > 1:
         from harness import regions as several  # noqa: PLC0415 - pandas loads slowly
