@@ -369,10 +369,9 @@ class Run:
         redone = self.journal.abandon()
         if redone:
             yield Warned(message=f"{redone} executions were broken off and are done again")
-        surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
         if self._with_gate():
-            yield from self._wait_for_channels(Control(recorder, surroundings), surroundings.buckets)
-            surroundings.channels = self._channels
+            yield from self._wait_for_channels()
+        surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
         yield self._enter("execute")
         clients = Clients(site, self._session)
         interval = 60 / self.options.rate if self.options.rate else 0.0
@@ -385,10 +384,12 @@ class Run:
         wanted = self.target.real if self.options.canary is None else self.options.canary
         return bool(wanted and self._channels and not self.journal.fact("gate_passed_at"))
 
-    def _wait_for_channels(self, control: Control, buckets: SourceBuckets) -> Iterator[Event]:
+    def _wait_for_channels(self) -> Iterator[Event]:
         """Let the first call under test wait until the channels deliver, of every bucket."""
         yield self._enter("gate")
         site, recorder = self._ready()
+        surroundings = RunSurroundings(site, self._channels, self.target.capabilities)
+        control, buckets = Control(recorder, surroundings), surroundings.buckets
 
         def call(to_visit: Collection[str]) -> None:
             # What is made before logging takes effect may be lost: it must not be waited for in the end.

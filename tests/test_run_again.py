@@ -13,6 +13,7 @@ import pytest
 from offline import ACCOUNT, FakeTarget
 
 from harness import scenario
+from harness.collect.gate import Shown
 from harness.errors import CredentialsError, ExitCode, JournalError, LogjamError, PreflightError, UsageError
 from harness.events import (
     Event,
@@ -482,6 +483,18 @@ def test_buckets_that_were_laid_in_before_a_kill_are_used_afterwards(silent_gate
     run = silent_gate.do(silent_gate.go_on(run))
     assert run.journal.watched_buckets() == before
     assert len(before) == 1
+
+
+def test_a_bucket_that_is_made_after_the_gate_is_not_logged_by_a_channel_that_was_left_out(
+    silent_gate: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "_shown", lambda _self, _buckets: Shown(channels={"cloudtrail"}))
+    monkeypatch.setattr("harness.planning.dry_run.buckets_needed", lambda *_: {})
+    silent_gate.options = replace(silent_gate.options, leave_out_silent=True)
+    run = silent_gate.do(silent_gate.begin())
+    (made_later,) = run.journal.watched_buckets()
+    assert run.journal.fact("channels") == ["cloudtrail"]
+    assert made_later not in {asked["Bucket"] for asked in silent_gate.aws.parameters("PutBucketLogging")}
 
 
 def test_a_run_in_which_all_channels_are_silent_is_not_made_if_they_are_to_be_left_out(silent_gate: Account) -> None:
